@@ -1,0 +1,44 @@
+"""Logical ids and business identifiers of resources (design/records.md, "Identity").
+
+An id is a letter + base32 of HMAC-SHA-256 cut to 128 bits over (type, namespace, parts): it reveals no ID-card number, and HAPI accepts
+it because it is not all digits. The deployment key is kept in the database; `TEST_KEY` serves `map run` and golden files.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+
+TEST_KEY = b"yifang-golden-files-and-map-run!"
+_PAD = bytes(range(256))
+
+
+class IdScheme:
+    """Derives ids and identifiers under one deployment key and base URL (no trailing slash)."""
+
+    __slots__ = ("_inner", "_outer", "base", "key")
+
+    def __init__(self, key: bytes, base: str) -> None:
+        self.key = key
+        self.base = base.rstrip("/")
+        block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+        self._inner = hashlib.sha256(block.translate(bytes(x ^ 0x36 for x in _PAD)))
+        self._outer = hashlib.sha256(block.translate(bytes(x ^ 0x5C for x in _PAD)))
+
+    def derive(self, type_: str, namespace: str, parts: Sequence[str]) -> str:
+        """The id of the resource with this business key, 27 characters `[a-z2-7]`."""
+        inner = self._inner.copy()
+        inner.update("\x1f".join((type_, namespace, *parts)).encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return "y" + base64.b32encode(outer.digest()[:16]).decode("ascii")[:26].lower()
+
+    def system(self, namespace: str) -> str:
+        """Identifier system of a key namespace."""
+        return f"{self.base}/ids/{namespace}"
+
+    @staticmethod
+    def value(parts: Sequence[str]) -> str:
+        """The business number in clear; injective over the parts."""
+        return "/".join(p.replace("%", "%25").replace("/", "%2F") for p in parts)
