@@ -52,7 +52,7 @@ class StoreConfig(Section):
     data: Path = Field(Path("data"), description="Folder of the embedded SQLite database; relative to the configuration file.")
     database: str | None = Field(
         None,
-        description="SQLAlchemy URL of a PostgreSQL database instead, e.g. `postgresql+psycopg://yifang@/yifang`; `env:NAME` reads it from the environment.",
+        description="SQLAlchemy URL of PostgreSQL instead, e.g. `postgresql+psycopg://yifang@/yifang`; `env:NAME` reads it from there.",
     )
     chunk: int = Field(1 << 20, ge=4096, description="Originals are stored in chunks of this many bytes.")
     group: int = Field(64, ge=1, description="At most this many waiting messages share one commit.")
