@@ -1,0 +1,52 @@
+# Needs Python 3.11+, make and the package index. `make demo` and `make test` are the two commands of the README.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.PHONY: install demo test check bench test-postgres test-hapi lock docs clean
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Yifang needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -c 'import pathlib; pathlib.Path("$(STAMP)").touch()'
+
+demo: install
+	$(BIN)/yifang demo $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/yifang map check
+	$(BIN)/python -m pytest -m "not slow and not postgres and not hapi" $(ARGS)
+
+bench: install
+	$(BIN)/python -m tests.bench $(ARGS)
+
+test-postgres: install
+	$(BIN)/python -m tests.services postgres -- $(BIN)/python -m pytest $(ARGS)
+
+test-hapi: install
+	$(BIN)/python -m tests.services hapi -- $(BIN)/python -m pytest $(ARGS)
+
+docs: install
+	$(BIN)/python -m tools.references
+
+lock:
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,81 @@
+"""Structured logs: one JSON object a line, and never patient data.
+
+Events carry names, counts, ids and codes only. `scrub` is the last processor: it drops every key that is not on the list of what may
+be logged, so that a careless call cannot leak a name or a number; an exception is logged by type and place, never by its text.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.config import LogConfig
+
+ALLOWED = frozenset(
+    "event level timestamp source adapter destination message record count seconds state code severity status method route client "
+    "organisation role address port pid version path file rows bytes attempt wait dataset profile map_set type error at lane resources "
+    "held refused mapped queue request_id hours".split()
+)
+"""Keys that may stand in a log line; values are names, numbers and codes, never field values, findings' messages or URLs with queries."""
+
+
+def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keeps the allowed keys; an exception becomes its type and the innermost place in the code."""
+    info = event.pop("exc_info", None)
+    fault = info if isinstance(info, BaseException) else (sys.exc_info()[1] if info else None)
+    kept = {k: v for k, v in event.items() if k in ALLOWED}
+    if fault is not None:
+        kept["error"] = type(fault).__name__
+        places = traceback.extract_tb(fault.__traceback__)
+        kept["at"] = " < ".join(f"{Path(p.filename).name}:{p.lineno}" for p in reversed(places[-4:]))
+    return kept
+
+
+def configure(config: LogConfig) -> None:
+    """Sets structlog and the standard library's logging to JSON lines on standard error or in the configured file."""
+    level = logging.getLevelName(config.level.upper())
+    if config.file is not None:
+        config.file.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = logging.FileHandler(config.file, encoding="utf-8", delay=True)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    shared: list[Any] = [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), scrub]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=False,
+    )
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer(ensure_ascii=False)],
+            foreign_pre_chain=[*shared, _library],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(level)
+    for noisy in ("uvicorn.access", "sqlalchemy.engine", "urllib3", "alembic", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True  # it would write query strings; the request log is ours
+
+
+def _library(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Lines of libraries keep their logger's name only: their text may quote a URL, a statement or its parameters."""
+    record = event.get("_record")
+    event["event"] = f"library {record.name}" if isinstance(record, logging.LogRecord) else "library"
+    return event
+
+
+def logger(name: str) -> Any:
+    """A bound logger; `name` says which part speaks."""
+    return structlog.get_logger(name)

@@ -1,0 +1,114 @@
+"""Starts a private server for a test run and stops it afterwards: `python -m tests.services postgres|hapi -- COMMAND...`.
+
+postgres: a throw-away cluster on a free loopback port; the command sees YIFANG_TEST_POSTGRES (SQLAlchemy URL).
+hapi: the real HAPI FHIR R4 server of tests/hapi; the command sees YIFANG_TEST_HAPI (FHIR base).
+A service that does not start is an error (exit 3), never a skipped test. Needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+class ServiceError(Exception):
+    """A required service did not start."""
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def postgres_bin() -> Path:
+    """Folder of initdb and pg_ctl, newest version first; ServiceError when PostgreSQL is not installed."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path:
+        folders.append(Path(on_path).resolve().parent)
+    for folder in folders:
+        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
+            return folder
+    raise ServiceError("PostgreSQL is not installed (initdb and pg_ctl were not found): apt-get install postgresql")
+
+
+def _as_postgres(command: list[str]) -> list[str]:
+    """PostgreSQL refuses to run as root; root borrows the `postgres` account."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command] if root else command
+
+
+@contextmanager
+def postgres() -> Iterator[dict[str, str]]:
+    """A private PostgreSQL; yields the environment that names it."""
+    tools, port = postgres_bin(), free_port()
+    home = Path(tempfile.mkdtemp(prefix="yifang-postgres-"))
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        shutil.chown(home, "postgres", "postgres")
+    data = home / "data"
+    try:
+        _run([str(tools / "initdb"), "-D", str(data), "-U", "yifang", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+        options = f"-p {port} -h 127.0.0.1 -k {home} -c fsync=off -c max_connections=200"
+        _run([str(tools / "pg_ctl"), "-D", str(data), "-l", str(home / "log"), "-w", "-t", "60", "-o", options, "start"])
+        try:
+            _run([str(tools / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "yifang", "yifang"])
+            yield {"YIFANG_TEST_POSTGRES": f"postgresql+psycopg://yifang@127.0.0.1:{port}/yifang"}
+        finally:
+            subprocess.run(_as_postgres([str(tools / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"]), check=False, stdout=subprocess.DEVNULL)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(_as_postgres(command), capture_output=True, text=True, cwd="/", check=False)
+    if done.returncode:
+        raise ServiceError(f"{Path(command[0]).name} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def hapi() -> Iterator[dict[str, str]]:
+    """A real HAPI FHIR R4 server, built when needed; yields the environment that names it."""
+    port = free_port()
+    done = subprocess.run([str(HERE / "hapi" / "start"), str(port)], stdout=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise ServiceError(f"tests/hapi/start failed ({done.returncode})")
+    pid = done.stdout.split()[-1]
+    try:
+        yield {"YIFANG_TEST_HAPI": f"http://127.0.0.1:{port}/fhir"}
+    finally:
+        subprocess.run(["kill", pid], check=False)
+
+
+SERVICES = {"postgres": postgres, "hapi": hapi}
+
+
+def main(arguments: list[str]) -> int:
+    """Command line; the exit code is the command's, or 3 when the service did not start."""
+    try:
+        if arguments == ["--find-postgres"]:
+            print(postgres_bin())
+            return 0
+        name, dashes, *command = arguments
+        if name not in SERVICES or dashes != "--" or not command:
+            print(__doc__, file=sys.stderr)
+            return 2
+        with SERVICES[name]() as environment:
+            return subprocess.run(command, env=os.environ | environment, check=False).returncode
+    except ServiceError as e:
+        print(f"tests.services: {e}", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
