@@ -58,6 +58,7 @@ class Layout:
     used: frozenset[str] = frozenset()
     charset: str = ""
     zone: str = "Asia/Shanghai"
+    message: Sequence[str] = ()  # message-shaped profiles: which messages it takes (`message = [...]` of the profile), e.g. "ORU^R01"
 
 
 class Intake(Protocol):

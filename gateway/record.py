@@ -18,6 +18,9 @@ whole text), a group row (`dict`, itself Fields), or a list of these where the f
 Numbers are kept as the text the sender wrote (`5.60`). Key `"@raw"` of a row holds the vendor's own codes of translated fields."""
 
 RAW = "@raw"
+CLEAR = "@clear"
+"""Key of a row that lists the fields the sender emptied on purpose (HL7 `""`): list of names, the fields themselves are absent. What the
+map would write from them is cleared in this record's contribution; a field that is merely absent says nothing."""
 
 
 @dataclass(slots=True)
