@@ -43,6 +43,7 @@ class Layout:
     """What an adapter compiles: one source profile. Field names are the dataset's.
 
     split: field -> regular expression that splits one cell into several values (multiple choice `1,3,5`).
+    key, stamp: the profile's key fields and its stamp field; flat sources put the rows of one record together by them.
     composites / repeats: fields whose value is a dict of components / a list (message-shaped datasets).
     used: for message-shaped datasets the paths that the map reads, e.g. `PID-5.1.1`, `OBR/OBX/OBX-5`; others need not be extracted.
     """
@@ -58,6 +59,8 @@ class Layout:
     used: frozenset[str] = frozenset()
     charset: str = ""
     zone: str = "Asia/Shanghai"
+    key: Sequence[str] = ()
+    stamp: str = ""
     message: Sequence[str] = ()  # message-shaped profiles: which messages it takes (`message = [...]` of the profile), e.g. "ORU^R01"
 
 
