@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["note", "drop", "hold", "refuse"]
 """note: written and remarked · drop: the element is left out · hold: nothing of the record is written until a person decides ·
@@ -48,6 +48,20 @@ class Finding:
         pairs = {"code": self.code, "severity": self.severity, "message": self.message}
         pairs |= {k: v for k, v in (("target", self.target), ("source", self.source), ("line", self.line)) if v}
         return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An expected fault that a check or a function of the notation returns instead of (or beside) a value.
+
+    message: Chinese; says what was found and what was expected; the engine adds target, source column and map line.
+    severity None: that of the field in fields.csv, else `drop`. value: what may be written all the same (with severity `note`).
+    """
+
+    code: str
+    message: str
+    severity: Severity | None = None
+    value: Any = None
 
 
 def worst(findings: Sequence[Finding]) -> Severity | None:

@@ -15,7 +15,7 @@ from datetime import date
 from functools import lru_cache
 
 from gateway import builtin
-from gateway.mapping.functions import Fault
+from gateway.errors import Fault
 from gateway.record import PersonNumber
 
 __all__ = ["IdCard", "archive_number", "id_card", "identifier_systems", "person_number", "sex_and_birth", "upgrade", "uscc"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from stdnum.cn import ric
 from stdnum.cn import uscc as stdnum_uscc
 
+from gateway.errors import Fault
 from gateway.identity.numbers import archive_number, check_character, id_card, person_number, sex_and_birth, upgrade, uscc
-from gateway.mapping.functions import Fault
 
 DATES = st.dates(date(1900, 1, 1), date(2026, 1, 1))
 

@@ -20,23 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.errors import Severity
+from gateway.errors import Fault
 
 __all__ = ["REGISTRY", "Choice", "Env", "Example", "Fault", "Function", "function", "load_all"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An expected fault that a function returns instead of (or beside) a value.
-
-    message: Chinese; says what was found and what was expected; the engine adds target, source column and map line.
-    severity None: that of the field in fields.csv, else `drop`. value: what may be written all the same (with severity `note`).
-    """
-
-    code: str
-    message: str
-    severity: Severity | None = None
-    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
