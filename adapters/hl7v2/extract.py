@@ -1,0 +1,281 @@
+"""From one message to rows: the walk over its segments, report by report and patient by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from adapters.hl7v2 import charset, header
+from adapters.hl7v2.compile import Reader, Unescape, readers
+from adapters.hl7v2.escape import unescaper
+from adapters.hl7v2.header import Header, Separators
+from adapters.hl7v2.layout import Scope, plan
+from adapters.hl7v2.messages import messages
+from adapters.hl7v2.options import ProfileOptions
+from adapters.hl7v2.quality_control import quality_control_row
+from gateway.adapter import Extract, Layout
+from gateway.errors import Finding, Refused
+from gateway.record import Fields, Row
+
+_COMMENT = "NTE"
+
+
+def compile_extract(layouts: Sequence[Layout]) -> Extract:
+    """One function for all profiles of a source: each message goes to the first profile that takes its type."""
+    profiles = [Profile(layout) for layout in layouts]
+
+    def extract(content: bytes | BinaryIO) -> Iterator[Row]:
+        parts = messages(content)
+        first = next(parts, b"")
+        second = next(parts, None)
+        if second is None:
+            yield from _rows(profiles, first, "")
+            return
+        for number, message in enumerate(_chain(first, second, parts), 1):
+            yield from _tolerant(profiles, message, f"第 {number} 条报文")
+
+    return extract
+
+
+def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest
+
+
+def _tolerant(profiles: Sequence[Profile], message: bytes, place: str) -> Iterator[Row]:
+    """A message of a file or batch that cannot be read is a row with that finding; the others go on."""
+    try:
+        yield from _rows(profiles, message, place)
+    except Refused as e:
+        yield Row(profiles[0].layout.dataset, {}, message, place, (e.finding,))
+
+
+def _rows(profiles: Sequence[Profile], message: bytes, place: str) -> Iterator[Row]:
+    preferred = next((p.layout.charset for p in profiles if p.layout.charset), "")
+    decoded = charset.decode(message, preferred)
+    head = header.read(decoded.text)
+    position = "，".join(p for p in (place, f"MSH-10 {head.control_id}" if head.control_id else "") if p)
+    profile = next((p for p in profiles if p.takes(head)), None)
+    if profile is None:
+        raise Refused(_unknown_type(head, profiles))
+    lines, joined = _lines(decoded.text, head.separators.field)
+    found = decoded.findings + joined
+    unescape = profile.unescaper(head.separators, decoded.charset)
+    control = profile.options.quality_control
+    if control is not None and control.matches(head):
+        yield quality_control_row(lines, head, message, position, found, unescape)
+        return
+    for fields, findings in profile.read(lines, head.separators, unescape):
+        yield Row(profile.layout.dataset, fields, message, position, found + findings)
+
+
+def _unknown_type(head: Header, profiles: Sequence[Profile]) -> Finding:
+    taken = "、".join(sorted({m for p in profiles for m in p.messages})) or "(无)"
+    return Finding(
+        "unknown-message-type",
+        "refuse",
+        f"此来源不接收 {head.type or '(空)'} 报文; 已配置的是 {taken}。需要接收时把数据集加进此来源的 profiles, 再 `yifang messages replay`",
+        source="MSH-9",
+    )
+
+
+def _lines(text: str, field: str) -> tuple[list[str], tuple[Finding, ...]]:
+    """Segments; a line that is none is the rest of the one before (a raw line break inside a field)."""
+    if "\n" in text:
+        text = text.replace("\r\n", "\r").replace("\n", "\r")
+    lines = [line for line in text.split("\r") if line and not line.isspace()]
+    if all(line[3:4] == field or _bare(line) for line in lines):
+        return lines, ()
+    joined: list[str] = []
+    for line in lines:
+        if (line[3:4] == field or _bare(line)) and line[:3].isalnum() and line[:3].isupper():
+            joined.append(line)
+        else:
+            joined[-1] += "\n" + line
+    at = next(j[:3] for j in joined if "\n" in j)
+    message = f"{at} 段的字段里有未转义的换行, 已接回原字段。请对方把换行写成 \\.br\\ 或分成多个 OBX/NTE 段"
+    return joined, (Finding("raw-line-break", "note", message, source=at),)
+
+
+def _bare(line: str) -> bool:
+    return len(line) == 3 and line.isalnum() and line.isupper()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A group that segments may still be added to."""
+
+    scope: Scope
+    row: Fields
+    seen: set[str]
+
+
+class Profile:
+    """A compiled source profile."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.options = ProfileOptions.model_validate(dict(layout.options))
+        self.messages = tuple(layout.message) or tuple(self.options.message)
+        self._top = plan(layout)
+        self._readers = readers(self._top)
+        scopes = list(self._top.every())[1:]
+        self._grouped = {s.segment for s in scopes} | {x for s in scopes for x in s.leading}
+        self._unescapers: dict[tuple[Separators, str], Unescape] = {}
+
+    def takes(self, head: Header) -> bool:
+        """Whether the profile takes this message: `ORU^R01`, or `ADT` for all triggers; all when it names none."""
+        kind = head.type
+        return not self.messages or kind in self.messages or kind.partition("^")[0] in self.messages
+
+    def unescaper(self, separators: Separators, codec: str) -> Unescape:
+        """The unescape function for these separators and this charset, built once."""
+        key = (separators, codec)
+        found = self._unescapers.get(key)
+        if found is None:
+            if len(self._unescapers) > 64:  # a hostile sender may change separators with every message
+                self._unescapers.clear()
+            found = self._unescapers[key] = unescaper(separators, codec)
+        return found
+
+    def read(self, lines: Sequence[str], separators: Separators, unescape: Unescape) -> Iterator[tuple[Fields, tuple[Finding, ...]]]:
+        """Rows of one message: one a patient, and one a report where the profile splits by report (`record_by`)."""
+        begin = 0
+        patients = [i for i, line in enumerate(lines) if line.startswith("PID")]
+        for start in (*patients[1:], len(lines)):
+            part = lines[begin:start] if begin == 0 else [lines[0], *lines[begin:start]]
+            begin = start
+            fields, findings = _Walk(self._top, self._readers, self._grouped, separators, unescape).run(part)
+            yield from self._split(fields, findings)
+
+    def _split(self, fields: Fields, findings: tuple[Finding, ...]) -> Iterator[tuple[Fields, tuple[Finding, ...]]]:
+        """Hands promoted fields up, and splits by report when asked."""
+        for child in self._top.children.values():
+            if not child.promoted:
+                continue
+            rows: list[Fields] = fields.get(child.name, [])
+            by = f"^{self.options.record_by}"
+            if by not in child.promoted or len(rows) < 2:
+                _promote(fields, rows, child)
+                continue
+            reports: dict[Any, list[Fields]] = {}
+            for row in rows:
+                reports.setdefault(row.get(by), []).append(row)
+            for group in reports.values():
+                part = {**fields, child.name: group}
+                _promote(part, group, child)
+                yield part, findings
+            return
+        yield fields, findings
+
+
+def _promote(fields: Fields, rows: Sequence[Fields], child: Scope) -> None:
+    for hidden, name in child.promoted.items():
+        values = [row.pop(hidden) for row in rows if hidden in row]
+        if values:
+            fields[name] = values[0]
+
+
+class _Walk:
+    """One pass over the segments of one patient."""
+
+    def __init__(self, top: Scope, functions: dict[int, dict[str, Reader]], grouped: set[str], separators: Separators, unescape: Unescape) -> None:
+        self._functions = functions
+        self._grouped = grouped
+        self._s = separators
+        self._unescape = unescape
+        self._stack = [_Open(top, {}, set())]
+        self._waiting: dict[str, str] = {}
+        self._findings: list[Finding] = []
+
+    def run(self, lines: Sequence[str]) -> tuple[Fields, tuple[Finding, ...]]:
+        for line in lines:
+            segment = line[:3]
+            if not self._into_group(segment, line) and not self._plain(segment, line) and segment in self._grouped:
+                self._misplaced(segment)
+        while len(self._stack) > 1:
+            _complete(self._stack.pop())
+        top = self._stack[0]
+        _complete(top)
+        return top.row, tuple(self._findings)
+
+    def _into_group(self, segment: str, line: str) -> bool:
+        if segment not in self._grouped:
+            return False
+        stack = self._stack
+        for depth in range(len(stack) - 1, -1, -1):
+            here = stack[depth]
+            child = here.scope.children.get(segment)
+            if child is not None and (not child.late or self._has_results(depth, segment)):
+                self._close(depth)
+                row: Fields = {}
+                here.row.setdefault(child.name, []).append(row)
+                stack.append(_Open(child, row, {segment}))
+                for leading in child.leading:
+                    if waiting := self._waiting.pop(leading, ""):
+                        self._fill(stack[-1], leading, waiting)
+                self._fill(stack[-1], segment, line)
+                return True
+            if any(segment in c.leading for c in here.scope.children.values()):
+                self._close(depth)
+                self._waiting[segment] = line
+                return True
+        return False
+
+    def _has_results(self, depth: int, segment: str) -> bool:
+        for outer in self._stack[:depth]:
+            sibling = outer.scope.children.get(segment)
+            if sibling is not None and not sibling.late:
+                return sibling.name in outer.row
+        return True
+
+    def _plain(self, segment: str, line: str) -> bool:
+        for here in reversed(self._stack):
+            if segment in here.scope.cells and segment != here.scope.segment:
+                if segment not in here.seen:
+                    here.seen.add(segment)
+                    self._fill(here, segment, line)
+                return True
+        return False
+
+    def _close(self, depth: int) -> None:
+        while len(self._stack) > depth + 1:
+            _complete(self._stack.pop())
+
+    def _fill(self, here: _Open, segment: str, line: str) -> None:
+        reader = self._functions.get(id(here.scope), {}).get(segment)
+        if reader is not None:
+            s = self._s
+            reader(here.row, line, s.field, s.component, s.repetition, s.sub, self._unescape if s.escape in line else None)
+
+    def _misplaced(self, segment: str) -> None:
+        if segment == _COMMENT:
+            text = "NTE 备注不在任何段组之后, 未写入。请对方把 NTE 放在它所说明的段后面"
+            self._findings.append(Finding("segment-misplaced", "note", text, source=segment))
+            return
+        opens = "、".join(sorted(s.scope.segment or "MSH" for s in self._stack))
+        text = f"{segment} 段的位置不对: 当前只打开了 {opens} 段组, 放不进去, 内容未写入。请对方按标准次序发送(ORC OBR NTE OBX NTE SPM)后重发"
+        self._findings.append(Finding("segment-misplaced", "hold", text, source=segment))
+
+
+def _complete(group: _Open) -> None:
+    """Puts together the fields that have alternatives, conditions or grafted components."""
+    row = group.row
+    for choice in group.scope.choices:
+        parts = [row.pop(part, None) for part in choice.parts]
+        blocked = row.pop(choice.unless, None) if choice.unless else None
+        value = next((p for p in parts if p), None)
+        for number, part in choice.grafts:
+            value = _graft(value, number, row.pop(part, None))
+        if value and not blocked:
+            row[choice.name] = value
+
+
+def _graft(value: Any, number: str, text: str | None) -> Any:
+    if not text:
+        return value
+    if isinstance(value, list):
+        return [{**value[0], number: text}, *value[1:]]
+    return {**(value or {"": text}), number: text}
