@@ -1,0 +1,132 @@
+"""The database: one schema on SQLite (WAL, synchronous=FULL; the embedded default) and PostgreSQL (by URL)."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Engine, URL, create_engine, event, insert, make_url, select
+from sqlalchemy.exc import IntegrityError
+
+from gateway.config import StoreConfig
+from gateway.errors import ConfigError
+from gateway.store import tables
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+FILE = "yifang.sqlite3"
+KEY = "deployment-key"
+
+
+class Database:
+    """An opened, migrated database. `engine` serves reads; `raw()` gives the writer's connection, whose transactions it ends itself."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
+        self.engine = _engine(url)
+
+    @classmethod
+    def open(cls, config: StoreConfig) -> Database:
+        """Opens what the configuration names, creates it when it is not there, and migrates it to this version's schema."""
+        if config.database:
+            url = make_url(config.database)
+            if url.get_backend_name() != "postgresql":
+                raise ConfigError(f"[store] database 只支持 postgresql+psycopg://…, 不支持 {url.drivername}; 不写 database 则用内置的 SQLite")
+            url = url.set(drivername="postgresql+psycopg")
+        else:
+            config.data.mkdir(parents=True, exist_ok=True)
+            url = URL.create("sqlite", database=str(config.data / FILE))
+        database = cls(url)
+        database.migrate()
+        return database
+
+    def migrate(self) -> None:
+        """Brings the schema to this version's; safe to repeat."""
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+
+    def raw(self) -> Any:
+        """A DBAPI connection outside the pool for the writer: sqlite3 in autocommit (it says BEGIN IMMEDIATE itself) or psycopg."""
+        if self.dialect == "sqlite":
+            assert self.url.database is not None
+            connection = sqlite3.connect(self.url.database, timeout=60, isolation_level=None, check_same_thread=False)
+            _pragmas(connection)
+            return connection
+        return psycopg.connect(self.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True)
+
+    def deployment_key(self) -> bytes:
+        """The key of all derived ids (gateway/fhir/ids.py); made at first start, never changed."""
+        found = self._setting(KEY)
+        if found is None:
+            with self.engine.begin() as connection:
+                try:
+                    connection.execute(insert(tables.setting).values(name=KEY, value=secrets.token_bytes(32)))
+                except IntegrityError:
+                    connection.rollback()
+            found = self._setting(KEY)
+        assert found is not None
+        return found
+
+    def _setting(self, name: str) -> bytes | None:
+        with self.engine.connect() as connection:
+            value = connection.scalar(select(tables.setting.c.value).where(tables.setting.c.name == name))
+            return None if value is None else bytes(value)
+
+    def close(self) -> None:
+        """Returns all pooled connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """A raw cursor inside one write transaction (BEGIN IMMEDIATE on SQLite); for writes outside the writer thread."""
+        connection = self.raw()
+        try:
+            with transaction(connection, self.dialect) as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+
+@contextmanager
+def transaction(connection: Any, dialect: str) -> Iterator[Any]:
+    """Begins, yields a cursor, commits; rolls back when the body raises."""
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE" if dialect == "sqlite" else "BEGIN")
+    try:
+        yield cursor
+        cursor.execute("COMMIT")
+    except BaseException:
+        if dialect == "sqlite":
+            if connection.in_transaction:
+                cursor.execute("ROLLBACK")
+        else:
+            connection.execute("ROLLBACK")
+        raise
+    finally:
+        cursor.close()
+
+
+def _pragmas(connection: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False})
+    event.listen(engine, "connect", lambda connection, _record: _pragmas(connection))
+    return engine
