@@ -259,21 +259,8 @@ def _power_of_ten(factor: Fraction) -> int | None:
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _POWER = re.compile(r"^[x×*X✕·]?10(?:\^|\*\*|\*|[eE])?\(?([+-]?\d{1,2})\)?(?=/)")
 _FOLD = str.maketrans(
-    {
-        "\u03bc": "u",
-        "\u00b5": "u",
-        "／": "/",
-        "％": "%",
-        "（": "(",
-        "）": ")",
-        "㎡": "m2",
-        "·": ".",
-        "㎎": "mg",
-        "㎏": "kg",
-        "㎜": "mm",
-        "㎝": "cm",
-        "㎖": "mL",
-    }
+    {"\u03bc": "u", "\u00b5": "u", "／": "/", "％": "%", "（": "(", "）": ")", "·": "."}
+    | {"㎡": "m2", "㎎": "mg", "㎏": "kg", "㎜": "mm", "㎝": "cm", "㎖": "mL"}
 )
 
 
@@ -300,16 +287,20 @@ def printed(unit: str) -> str:
 class Units:
     """A table of print forms (`units.csv`): print, ucum, factor (value in UCUM = printed value * factor; empty = 1)."""
 
-    __slots__ = ("_memo", "_rows")
+    __slots__ = ("_memo", "_rows", "_shown")
 
     def __init__(self, table: bytes) -> None:
         """Reads the table; raises UnitError naming the line when a code is not UCUM or a factor no fraction."""
         self._rows: dict[str, tuple[str, Fraction]] = {}
+        self._shown: dict[str, str] = {}
         self._memo: dict[str, tuple[str, Fraction] | None] = {}
         for line, row in enumerate(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))), start=2):
             try:
                 parse(row["ucum"])
-                self._rows[printed(row["print"])] = (row["ucum"], Fraction(row.get("factor") or 1))
+                factor = Fraction(row.get("factor") or 1)
+                self._rows[printed(row["print"])] = (row["ucum"], factor)
+                if factor == 1:
+                    self._shown.setdefault(row["ucum"], row["print"])
             except ValueError as e:
                 raise UnitError(f"units.csv:{line}: {e}") from e
 
@@ -328,6 +319,10 @@ class Units:
         """UCUM code of a printed unit, None when unknown."""
         found = self.lookup(unit)
         return found[0] if found else None
+
+    def shown(self, code: str) -> str:
+        """How people write a UCUM code: its first row in the table, else the code itself."""
+        return self._shown.get(code, code)
 
     def convert(self, value: Decimal, source: str, target: str, molar_mass: Decimal | None = None) -> Decimal:
         """`value` from one printed unit or UCUM code into another; raises UnitError when unknown or of another dimension."""

@@ -18,7 +18,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.errors import Fault
 
@@ -71,6 +71,7 @@ class Function:
 
 
 REGISTRY: dict[str, Function] = {}
+Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def function(
@@ -84,10 +85,10 @@ def function(
     examples: Sequence[Example],
     env: bool = False,
     absent: bool = False,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Call], Call]:
     """Registers a function of the notation. `doc` is one sentence in Chinese for `yifang map doc` and the mapping guide."""
 
-    def register(call: Callable[..., Any]) -> Callable[..., Any]:
+    def register(call: Call) -> Call:
         if name in REGISTRY:
             raise ValueError(f"mapping function {name} is registered twice")
         REGISTRY[name] = Function(name, call, takes, args, optional, gives, doc, examples, env, absent)
