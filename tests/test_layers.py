@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS: list[set[str]] = [
-    {"gateway", "gateway.errors", "gateway.clock", "gateway.config", "gateway.record", "gateway.builtin", "gateway.log"},
+    {"gateway", "gateway.errors", "gateway.clock", "gateway.config", "gateway.record", "gateway.builtin", "gateway.log", "gateway.occupancy"},
     {"gateway.fhir"},
     {"gateway.identity"},
     {"gateway.adapter", "gateway.tabular", "gateway.folder"},

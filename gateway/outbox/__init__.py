@@ -1,0 +1,1 @@
+"""The outbox: what was committed here is delivered to every configured FHIR server, once in effect, in an order it can accept."""
