@@ -284,6 +284,32 @@ destination_state = Table(
     Column("since", Id, nullable=False),
 )
 
+delivery_fault = Table(
+    "delivery_fault",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),  # ours, that was refused; a newer one is tried again
+    Column("kind", Text, nullable=False),  # refused: the server's 400/422 · conflict: someone else wrote there
+    Column("error", Text, nullable=False),
+    Column("time", Id, nullable=False),
+    CheckConstraint("kind IN ('refused','conflict')", name="delivery_fault_kind"),
+    sqlite_with_rowid=False,
+)
+
+delivery_wait = Table(
+    "delivery_wait",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("target_type", Text, primary_key=True),
+    Column("target_id", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("sent", Boolean, nullable=False),  # went up with Reference.identifier (true) or not at all (false) until the target arrives
+    sqlite_with_rowid=False,
+)
+
 checkpoint = Table(
     "checkpoint", metadata, Column("source", Text, primary_key=True), Column("value", Text, nullable=False), Column("time", Id, nullable=False)
 )
