@@ -30,7 +30,11 @@ class SearchParameter:
 
     def narrowed(self, type_: str, bases: Sequence[str]) -> SearchParameter:
         """The same parameter with only the branches of its expression that start at this type or one it specialises."""
-        kept = [b for b in branches(self.expression) if (root := _ROOT.match(b)) is None or root.group(1) in bases]
+        kept = []
+        for branch in branches(self.expression):
+            root = _ROOT.match(branch)
+            if root is None or root.group(1) in bases:
+                kept.append(branch if root else f"{type_}.{branch}")  # `name | alias` of InsurancePlan has no root
         return replace(self, base=(type_,), expression=" | ".join(kept))
 
 
