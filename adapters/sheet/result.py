@@ -1,0 +1,109 @@
+"""The result sheet that goes back to the sender: the original columns and, for each row, what became of it and what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+
+from adapters.sheet.options import SheetOptions
+from adapters.sheet.read import Tab, compile_profiles, tabs
+from gateway.adapter import Layout
+from gateway.errors import Finding, Refused
+from gateway.record import Incoming, Receipt, RecordOutcome
+from gateway.tabular import cell_text, row_numbers
+
+__all__ = ["send_back", "write_result"]
+
+COLUMNS = ("结果", "问题", "下一步")
+ROW_LIMIT = 1_000_000  # a sheet holds 1,048,576 rows
+STATES: Mapping[str, tuple[str, str]] = {
+    "written": ("已入库", ""),
+    "unchanged": ("内容未变", ""),
+    "repeat": ("重复, 已处理过", ""),
+    "older": ("旧版本, 已留存, 不覆盖新内容", ""),
+    "held": ("暂挂, 等待核对", "请按“问题”一栏核对原始资料, 改正后重新发送该行"),
+    "refused": ("拒收", "请按“问题”一栏改正后重新发送"),
+    "failed": ("处理失败", "请联系网关管理员"),
+}
+
+
+async def send_back(options: SheetOptions, layouts: Sequence[Layout], path: Path, incoming: Incoming, receipt: Receipt) -> None:
+    """Writes `<folder>/<out>/<name>-结果.xlsx`, atomically, after the commit of a file."""
+    target = options.folder / options.out / f"{path.stem}-结果.xlsx"
+    await asyncio.to_thread(write_result, path, target, layouts, receipt)
+
+
+def write_result(source: Path, target: Path, layouts: Sequence[Layout], receipt: Receipt) -> None:
+    """Writes the result sheet of one file. Cells are written as text, so that no cell of a sender becomes a formula."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.part")
+    try:
+        with xlsxwriter.Workbook(unfinished, {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}) as book:
+            if receipt.state == "refused" or not _write_tabs(book, source, layouts, _by_row(receipt.outcomes)):
+                _write_whole(book, source.name, receipt)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _by_row(outcomes: Sequence[RecordOutcome]) -> dict[tuple[str, int], RecordOutcome]:
+    """The outcome of each row of the file; a record of several rows stands at each of them."""
+    found = {}
+    for outcome in outcomes:
+        place, numbers = row_numbers(outcome.position)
+        found.update({(place, n): outcome for n in numbers})
+    return found
+
+
+def _write_tabs(book: Any, source: Path, layouts: Sequence[Layout], outcomes: Mapping[tuple[str, int], RecordOutcome]) -> bool:
+    """Writes every sheet that was read; False when the file can no longer be read."""
+    with source.open("rb") as stream, ExitStack() as stack, contextlib.suppress(Refused):
+        for tab in tabs(stream, compile_profiles(layouts), [], stack):
+            _write_tab(book, tab, outcomes)
+        return True
+    return False
+
+
+def _write_tab(book: Any, tab: Tab, outcomes: Mapping[tuple[str, int], RecordOutcome]) -> None:
+    width = len(tab.header.names)
+    for at, (number, cells) in enumerate(tab.rows):
+        if at % ROW_LIMIT == 0:
+            sheet = _new_sheet(book, tab.name, at // ROW_LIMIT)
+            _write_row(sheet, 0, [*tab.header.names, *COLUMNS])
+        texts = [cell_text(c) or "" for c in cells[:width]]
+        texts += [""] * (width - len(texts))
+        outcome = outcomes.get((tab.name, number))
+        _write_row(sheet, at % ROW_LIMIT + 1, [*texts, *(_said(outcome.state, outcome.findings) if outcome else ())])
+
+
+def _new_sheet(book: Any, name: str, part: int) -> Any:
+    title = name or "结果"
+    return book.add_worksheet(title if part == 0 else f"{title[:27]}-{part + 1}")
+
+
+def _write_whole(book: Any, name: str, receipt: Receipt) -> None:
+    sheet = book.add_worksheet("结果")
+    _write_row(sheet, 0, ["文件", *COLUMNS])
+    _write_row(sheet, 1, [name, *_said(receipt.state, receipt.findings)])
+
+
+def _write_row(sheet: Any, row: int, texts: Sequence[str]) -> None:
+    for column, text in enumerate(texts):
+        if text:
+            sheet.write_string(row, column, text[:32767])
+
+
+def _said(state: str, findings: Sequence[Finding]) -> Iterator[str]:
+    """Result, problems and next steps in words; a finding's message ends with its next step (`……。请……`)."""
+    word, step = STATES.get(state, (state, ""))
+    parts = [f.message.partition("。请") for f in findings]
+    steps = list(dict.fromkeys("请" + after for _, _, after in parts if after))
+    yield word
+    yield "; ".join(dict.fromkeys(before for before, _, _ in parts))
+    yield "; ".join(steps) or step
