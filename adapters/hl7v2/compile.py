@@ -28,6 +28,9 @@ def readers(scope: Scope) -> dict[int, dict[str, Reader]]:
 def whole(value: str, component: str, sub: str, unescape: Unescape | None) -> dict[str, str]:
     """Every component and subcomponent of a composite; the text as a whole under ""."""
     found = {"": unescape(value) if unescape else value}
+    if component not in value and sub not in value:
+        found["1"] = found["1.1"] = found[""]
+        return found
     for i, part in enumerate(value.split(component), 1):
         text = part.strip()
         if not text or text == '""':
@@ -88,6 +91,8 @@ class _Source:
         if path.where is not None or path.repetition:
             yield f"    v = pick(v, cs, rs, {path.repetition}, {path.where!r})"
         many = cell.repeats and not (path.where is not None or path.repetition)
+        if path.first and not path.component:
+            yield f"    v = v[:{path.first}]"
         cut = self._cut(cell)
         if many:
             yield f"    x = [y for r in v.split(rs) if (y := {cut('r')})] if rs in v else ([y] if v and (y := {cut('v')}) else None)"
@@ -103,7 +108,7 @@ class _Source:
         """Source of an expression from the text of one repetition (a variable's name) to the value, falsy when there is none."""
         path = cell.path
         if path.component:
-            part = self._define(_component(path.component, path.sub))
+            part = self._define(_component(path.component, path.sub, path.first))
             if cell.composite:
                 cutter = self._cutter(cell.components)
                 return lambda v: f"{cutter}(w, ss, '\\0', u) if (w := {part}({v}, cs, ss)) else None"
@@ -140,7 +145,7 @@ def _order(component: str) -> tuple[int, ...]:
     return tuple(int(part) for part in component.split("."))
 
 
-def _component(component: int, sub: int) -> list[str]:
+def _component(component: int, sub: int, first: int) -> list[str]:
     lines = [
         "def {name}(v, cs, ss):",
         f"    p = v.split(cs, {component})",
@@ -148,7 +153,7 @@ def _component(component: int, sub: int) -> list[str]:
     ]
     if sub:
         lines += [f"    p = v.split(ss, {sub})", f"    v = p[{sub - 1}].strip() if len(p) >= {sub} else ''"]
-    return [*lines, "    return '' if v == '\"\"' else v"]
+    return [*lines, f"    return '' if v == '\"\"' else v{f'[:{first}]' if first else ''}"]
 
 
 def _cutter(components: list[str]) -> list[str]:
@@ -165,12 +170,12 @@ def _cutter(components: list[str]) -> list[str]:
         f"    p = v.split(cs, {last})",
         "    n = len(p)",
     ]
-    for first, subs in sorted(firsts.items()):
-        lines += [f"    if n > {first - 1} and (x := p[{first - 1}].strip()) and x != '\"\"':"]
+    for position, subs in sorted(firsts.items()):
+        lines += [f"    if n > {position - 1} and (x := p[{position - 1}].strip()) and x != '\"\"':"]
         if 0 in subs:
-            lines += [f"        d['{first}'] = x if u is None else u(x)"]
+            lines += [f"        d['{position}'] = x if u is None else u(x)"]
         inner = sorted(number for number in subs if number)
         if inner:
             lines += [f"        q = x.split(ss, {inner[-1]})"]
-            lines += [f"        if len(q) > {i - 1} and (y := q[{i - 1}].strip()): d['{first}.{i}'] = y if u is None else u(y)" for i in inner]
+            lines += [f"        if len(q) > {i - 1} and (y := q[{i - 1}].strip()): d['{position}.{i}'] = y if u is None else u(y)" for i in inner]
     return [*lines, "    return d"]

@@ -123,6 +123,7 @@ class Profile:
         self._readers = readers(self._top)
         scopes = list(self._top.every())[1:]
         self._grouped = {s.segment for s in scopes} | {x for s in scopes for x in s.leading}
+        self._by = self._report()
         self._unescapers: dict[tuple[Separators, str], Unescape] = {}
 
     def takes(self, head: Header) -> bool:
@@ -151,27 +152,30 @@ class Profile:
             yield from self._split(fields, findings)
 
     def _split(self, fields: Fields, findings: tuple[Finding, ...]) -> Iterator[tuple[Fields, tuple[Finding, ...]]]:
-        """Hands promoted fields up, and splits by report when asked."""
+        """One row a report where the profile says `record_by`; fields that inner groups hand up are taken from that report."""
+        by, hidden = self._by
+        rows: list[Fields] = fields.get(by.name, []) if by is not None else []
+        reports: dict[tuple[Any, ...], list[Fields]] = {}
+        for row in rows:
+            reports.setdefault(tuple(row.get(name) for name in hidden), []).append(row)
+        for report in reports.values() or [rows]:
+            part = dict(fields)
+            if by is not None and report:
+                part[by.name] = report
+            complete(self._top, part)
+            yield part, findings
+
+    def _report(self) -> tuple[Scope | None, tuple[str, ...]]:
+        """The group whose rows are split into reports, and the hidden fields that tell them apart."""
+        wanted = self.options.record_by
         for child in self._top.children.values():
-            if not child.promoted:
-                continue
-            rows: list[Fields] = fields.get(child.name, [])
-            by = f"^{self.options.record_by}"
-            if by not in child.promoted or len(rows) < 2:
-                _promote(fields, rows, child)
-                continue
-            reports: dict[Any, list[Fields]] = {}
-            for row in rows:
-                reports.setdefault(row.get(by), []).append(row)
-            for group in reports.values():
-                part = {**fields, child.name: group}
-                _promote(part, group, child)
-                yield part, findings
-            return
-        yield fields, findings
+            hidden = tuple(h for h, name in child.promoted.items() if name == wanted or name.startswith(f"@{wanted}/"))
+            if wanted and hidden:
+                return child, hidden
+        return None, ()
 
 
-def _promote(fields: Fields, rows: Sequence[Fields], child: Scope) -> None:
+def promote(fields: Fields, rows: Sequence[Fields], child: Scope) -> None:
     for hidden, name in child.promoted.items():
         values = [row.pop(hidden) for row in rows if hidden in row]
         if values:
@@ -195,11 +199,8 @@ class _Walk:
             segment = line[:3]
             if not self._into_group(segment, line) and not self._plain(segment, line) and segment in self._grouped:
                 self._misplaced(segment)
-        while len(self._stack) > 1:
-            _complete(self._stack.pop())
-        top = self._stack[0]
-        _complete(top)
-        return top.row, tuple(self._findings)
+        self._close(0)
+        return self._stack[0].row, tuple(self._findings)
 
     def _into_group(self, segment: str, line: str) -> bool:
         if segment not in self._grouped:
@@ -242,7 +243,8 @@ class _Walk:
 
     def _close(self, depth: int) -> None:
         while len(self._stack) > depth + 1:
-            _complete(self._stack.pop())
+            closed = self._stack.pop()
+            complete(closed.scope, closed.row)
 
     def _fill(self, here: _Open, segment: str, line: str) -> None:
         reader = self._functions.get(id(here.scope), {}).get(segment)
@@ -260,17 +262,26 @@ class _Walk:
         self._findings.append(Finding("segment-misplaced", "hold", text, source=segment))
 
 
-def _complete(group: _Open) -> None:
-    """Puts together the fields that have alternatives, conditions or grafted components."""
-    row = group.row
-    for choice in group.scope.choices:
-        parts = [row.pop(part, None) for part in choice.parts]
+def complete(scope: Scope, row: Fields) -> None:
+    """Takes up what inner groups hand up, then puts together fields that have alternatives, conditions or grafted components."""
+    for child in scope.children.values():
+        if child.promoted:
+            promote(row, row.get(child.name, ()), child)
+    for choice in scope.choices:
+        parts = [_joined([row.pop(cell, None) for cell in cells]) for cells in choice.parts]
         blocked = row.pop(choice.unless, None) if choice.unless else None
         value = next((p for p in parts if p), None)
         for number, part in choice.grafts:
             value = _graft(value, number, row.pop(part, None))
         if value and not blocked:
             row[choice.name] = value
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """One value as it is; several joined, absent when one of them is."""
+    if len(values) == 1:
+        return values[0]
+    return "-".join(values) if all(values) else None
 
 
 def _graft(value: Any, number: str, text: str | None) -> Any:

@@ -24,10 +24,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A field put together when its row is complete: the first of `parts` that is there, unless `unless` is; then the grafts."""
+    """A field put together when its row is complete: the first of `parts` that is wholly there, unless `unless` is; then the grafts.
+    A part of several cells is joined with `-`."""
 
     name: str
-    parts: tuple[str, ...]
+    parts: tuple[tuple[str, ...], ...]
     unless: str = ""
     grafts: tuple[tuple[str, str], ...] = ()
 
@@ -120,12 +121,13 @@ def _place(scope: Scope, name: str, parsed: Locator, shape: tuple[bool, bool, fr
     composite, repeats, components = shape
     if not parsed.alternatives:
         return
-    if len(parsed.alternatives) == 1 and not parsed.grafts and parsed.unless is None:
-        _cell(scope, Cell(name, parsed.alternatives[0], composite, repeats, components))
+    if len(parsed.alternatives) == 1 == len(parsed.alternatives[0]) and not parsed.grafts and parsed.unless is None:
+        _cell(scope, Cell(name, parsed.alternatives[0][0], composite, repeats, components))
         return
-    parts = tuple(f"@{name}/{i}" for i in range(len(parsed.alternatives)))
-    for part, path in zip(parts, parsed.alternatives, strict=True):
-        _cell(scope, Cell(part, path, composite, repeats, components))
+    parts = tuple(tuple(f"@{name}/{i}.{j}" for j in range(len(paths))) for i, paths in enumerate(parsed.alternatives))
+    for names, paths in zip(parts, parsed.alternatives, strict=True):
+        for part, path in zip(names, paths, strict=True):
+            _cell(scope, Cell(part, path, composite, repeats, components) if len(paths) == 1 else Cell(part, path, False, False))
     grafts = tuple((number, f"@{name}/+{number}") for number, _ in parsed.grafts)
     for (_, part), (_, path) in zip(grafts, parsed.grafts, strict=True):
         _cell(scope, Cell(part, path, False, False))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PATH = re.compile(r"([A-Z][A-Z0-9]{2})-(\d{1,3})(?:\[(?:(\d+)|(\d+)=([^\]]+))\])?(?:\.(\d+))?(?:\.(\d+))?")
+_PATH = re.compile(r"([A-Z][A-Z0-9]{2})-(\d{1,3})(?:\[(?:(\d+)|(\d+)=([^\]]+))\])?(?:\.(\d+))?(?:\.(\d+))?(?::(\d+))?")
 NAME = re.compile(r"[A-Z][A-Z0-9]{2}-\d{1,3}")
 """A field name of a message-shaped dataset: it is its own locator."""
 SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -21,7 +21,8 @@ _EACH = re.compile(r"(?:\[([A-Z0-9 ]+)\]\s*)?([A-Z][A-Z0-9]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One place of a message. repetition: 1-based, 0 = all; `where`: (component, value) that chooses the repetition."""
+    """One place of a message. repetition: 1-based, 0 = all; `where`: (component, value) that chooses the repetition; first: how many
+    characters are taken, 0 = all."""
 
     segment: str
     field: int
@@ -29,13 +30,15 @@ class Path:
     sub: int = 0
     repetition: int = 0
     where: tuple[int, str] | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """What a locator says: alternatives in order, components taken from elsewhere, and a path that must be absent."""
+    """What a locator says: alternatives in order (each one path, or several joined), components taken from elsewhere, and a path that
+    must be absent."""
 
-    alternatives: tuple[Path, ...]
+    alternatives: tuple[tuple[Path, ...], ...]
     grafts: tuple[tuple[str, Path], ...] = ()
     unless: Path | None = None
 
@@ -47,7 +50,7 @@ def parse(text: str) -> Locator:
     main, _, unless = text.partition(" unless ")
     parts = [p.strip() for p in main.split("|")]
     head, *grafts = (p.strip() for p in parts[0].split("+"))
-    alternatives = tuple(_path(p) for p in (head, *parts[1:]))
+    alternatives = tuple(tuple(_path(p.strip()) for p in alternative.split("&")) for alternative in (head, *parts[1:]))
     return Locator(alternatives, tuple(_graft(g) for g in grafts), _path(unless.strip()) if unless else None)
 
 
@@ -70,8 +73,8 @@ def _path(text: str) -> Path:
     match = _PATH.fullmatch(text)
     if match is None:
         raise ValueError(f"不认识的位置 `{text}`; 应是 段-字段[.组件[.子组件]], 例如 `PID-3`、`PID-5.1.1`、`PID-3[5=NI].1`")
-    segment, field, repetition, component, value, part, sub = match.groups()
+    segment, field, repetition, component, value, part, sub, first = match.groups()
     where = (int(component), value) if component else None
     if int(field) == 0:
         raise ValueError(f"`{text}`: 字段号从 1 开始")
-    return Path(segment, int(field), int(part or 0), int(sub or 0), int(repetition or 0), where)
+    return Path(segment, int(field), int(part or 0), int(sub or 0), int(repetition or 0), where, int(first or 0))
