@@ -1,0 +1,1 @@
+"""Code systems, value sets and code tables: what a code means and what it becomes."""
