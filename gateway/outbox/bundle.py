@@ -13,6 +13,9 @@ from typing import Any
 from gateway.fhir.json import decode, encode
 
 _REFERENCE = re.compile(rb'"reference"\s*:\s*"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^"]*)?"')
+LOGICAL = "/ids/logical"
+"""Ending of the identifier system that keeps a logical reference whose target has no business identifier here."""
+
 HEAD = b'{"resourceType":"Bundle","type":"transaction","entry":['
 
 Name = tuple[str, str]
@@ -70,7 +73,7 @@ def rewritten(content: bytes, absent: Iterable[Name], base: str) -> bytes:
             if target in gone:
                 kept = {k: walk(v) for k, v in node.items() if k != "reference"}
                 kept.setdefault("type", target[0])
-                kept.setdefault("identifier", {"system": f"{base}/ids/logical", "value": "/".join(target)})
+                kept.setdefault("identifier", {"system": base + LOGICAL, "value": "/".join(target)})
                 return kept
             if target[1].isdigit():
                 return {k: walk(v) for k, v in node.items()} | {"reference": f"{target[0]}/{upstream_id(target[1])}"}

@@ -1,0 +1,179 @@
+"""One round of delivery against a server with HAPI's habits (design/records.md, "Delivery to a FHIR server")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from gateway.config import DestinationConfig, StoreConfig
+from gateway.outbox.bundle import Name
+from gateway.outbox.round import Held, Ports, Result, Round
+from gateway.outbox.state import State
+from gateway.store.database import Database
+from gateway.upstream import FhirServer, Paused, Retry
+from tests.outbox.server import Server, lost_reply
+
+
+class World:
+    """A gateway's holdings and a server."""
+
+    def __init__(self, httpserver: HTTPServer, tmp_path: Path) -> None:
+        self.server = Server(httpserver)
+        self.database = Database.open(StoreConfig(data=tmp_path))
+        self.state = State(self.database, "hapi")
+        self.ours: dict[Name, list[dict[str, Any] | None]] = {}
+        self.sent: dict[Name, tuple[int, str]] = {}
+
+    def put(self, type_: str, id_: str, *targets: str, **more: Any) -> Name:
+        body = {"resourceType": type_, "id": id_, **({"links": [{"reference": t} for t in targets]} if targets else {}), **more}
+        self.ours.setdefault((type_, id_), []).append(body)
+        return type_, id_
+
+    def drop(self, name: Name) -> None:
+        self.ours[name].append(None)
+
+    def held(self, names: set[Name]) -> dict[Name, Held]:
+        found = {}
+        for name in names & self.ours.keys():
+            versions = self.ours[name]
+            last = versions[-1]
+            version, etag = self.sent.get(name, (0, ""))
+            found[name] = Held(len(versions), None if last is None else json.dumps(last).encode(), version, etag)
+        return found
+
+    def versions(self, name: Name) -> Iterable[dict[str, Any]]:
+        return [v for v in reversed(self.ours[name]) if v is not None]
+
+    def round(self, *names: Name, limit: int = 500) -> Result:
+        destination = DestinationConfig(name="hapi", url=self.server.url, timeout=2)
+        ports = Ports(self.held, self.versions)
+        made = Round(FhirServer(destination), self.state, ports, "http://b", lambda: datetime(2026, 1, 1, tzinfo=UTC), limit)
+        result = made.run(set(names))
+        self.sent.update({n: (s.version, s.etag) for n, s in result.sent.items()})
+        return result
+
+
+@pytest.fixture
+def world(httpserver: HTTPServer, tmp_path: Path) -> Iterable[World]:
+    made = World(httpserver, tmp_path)
+    yield made
+    made.database.close()
+
+
+def test_what_the_gateway_holds_is_delivered_with_what_refers_to_it(world: World) -> None:
+    world.put("Organization", "o")
+    world.put("Patient", "p", "Organization/o")
+    x = world.put("Observation", "x", "Patient/p")
+    assert set(world.round(x).sent) == {("Organization", "o"), ("Patient", "p"), x}
+    assert world.server.transactions == [["Organization/o", "Patient/p", "Observation/x"]]
+
+
+def test_the_second_round_sends_nothing(world: World) -> None:
+    x = world.put("Observation", "x")
+    world.round(x)
+    assert world.round(x) == Result()
+    assert len(world.server.transactions) == 1
+
+
+def test_a_cycle_stays_in_one_transaction_and_larger_sets_are_split_outside_it(world: World) -> None:
+    world.put("Encounter", "e", "Condition/c")
+    world.put("Condition", "c", "Encounter/e")
+    names = [world.put("Observation", f"x{i}", "Encounter/e") for i in range(5)]
+    assert world.round(*names, limit=3).stop is None
+    assert sorted(world.server.transactions[0][:2]) == ["Condition/c", "Encounter/e"]
+    assert [len(t) for t in world.server.transactions] == [3, 3, 1]
+
+
+def test_a_target_nobody_holds_goes_up_as_identifier_and_the_resource_is_sent_again_when_it_arrives(world: World) -> None:
+    x = world.put("Observation", "x", subject={"reference": "Patient/late", "identifier": {"system": "s", "value": "1"}})
+    world.round(x)
+    assert world.server.resources["Observation/x"]["subject"] == {"type": "Patient", "identifier": {"system": "s", "value": "1"}}
+    late = world.put("Patient", "late")
+    assert set(world.round(late).sent) == {late, x}
+    assert world.server.resources["Observation/x"]["subject"]["reference"] == "Patient/late"
+    assert world.state.waiting_for([late]) == set()
+
+
+def test_a_poison_resource_stands_alone_and_only_what_refers_to_it_waits(world: World) -> None:
+    world.server.refuses = {"Encounter/bad"}
+    names = [world.put("Observation", f"x{i}") for i in range(7)]
+    bad = world.put("Encounter", "bad")
+    behind = world.put("Condition", "behind", "Encounter/bad")
+    further = world.put("Procedure", "further", "Condition/behind")
+    result = world.round(*names, bad, behind, further)
+    assert result.stop is None
+    assert set(result.sent) == set(names)
+    assert set(result.refused) == {bad}
+    assert "HAPI-0574" in result.refused[bad]
+    world.server.refuses = set()
+    assert world.round(bad).sent == {}, "the same version is not tried again by itself"
+    world.put("Encounter", "bad", mended=True)
+    assert set(world.round(bad).sent) == {bad, behind, further}
+
+
+def test_a_lost_reply_is_success_the_second_time(world: World) -> None:
+    x = world.put("Observation", "x")
+    world.round(x)
+    world.put("Observation", "x", value=2)
+    world.server.faults = [lost_reply]
+    assert world.round(x).stop == Retry("502")
+    result = world.round(x)
+    assert (result.sent[x].version, result.sent[x].etag, result.refused) == (2, "2", {})
+    assert world.server.versions["Observation/x"] == 2
+
+
+def test_after_a_lost_reply_a_newer_version_goes_on_from_what_the_server_has(world: World) -> None:
+    x = world.put("Observation", "x")
+    world.round(x)
+    world.put("Observation", "x", value=2)
+    world.server.faults = [lost_reply]
+    world.round(x)
+    world.put("Observation", "x", value=3)
+    assert world.round(x).sent[x].etag == "3"
+    assert world.server.resources["Observation/x"]["value"] == 3
+
+
+def test_what_someone_else_wrote_is_never_overwritten_in_silence(world: World) -> None:
+    x, y = world.put("Observation", "x"), world.put("Observation", "y")
+    world.round(x, y)
+    world.server.write({"resourceType": "Observation", "id": "x", "value": "theirs"})
+    world.put("Observation", "x", value=2)
+    world.put("Observation", "y", value=2)
+    result = world.round(x, y)
+    assert set(result.sent) == {y}
+    assert "被别的系统改写" in result.refused[x]
+    assert world.server.resources["Observation/x"]["value"] == "theirs"
+
+
+def test_a_target_the_server_lost_is_brought_again(world: World) -> None:
+    p = world.put("Patient", "p")
+    world.round(p)
+    del world.server.resources["Patient/p"]
+    x = world.put("Observation", "x", "Patient/p")
+    assert set(world.round(x).sent) == {x, p}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, Retry), (429, Retry), (409, Retry), (401, Paused), (403, Paused)])
+def test_a_fault_of_the_server_ends_the_round_and_nothing_is_marked(world: World, status: int, kind: type[object]) -> None:
+    x = world.put("Observation", "x")
+    world.server.faults = [status]
+    result = world.round(x)
+    assert isinstance(result.stop, kind)
+    assert result.sent == {}
+    assert set(world.round(x).sent) == {x}
+
+
+def test_a_deletion_goes_up_once(world: World) -> None:
+    c, never = world.put("Condition", "c"), world.put("Condition", "never")
+    world.round(c)
+    world.drop(c)
+    world.drop(never)
+    assert set(world.round(c, never).sent) == {c}, "what was never there needs no deletion"
+    assert "Condition/c" not in world.server.resources
+    assert world.round(c, never).sent == {}
