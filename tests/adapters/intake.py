@@ -135,7 +135,8 @@ async def start(adapter: Adapter, layouts: Sequence[Layout], intake: RecordingIn
 
     feed = Feed(source, adapter.options.model_validate(options), layouts, intake, clock or SetClock(datetime(2026, 6, 1, tzinfo=UTC)), told)
     task = asyncio.create_task(adapter.run(feed))
-    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    waited: list[asyncio.Future[Any]] = [task, ready]
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=10)
     if task.done():
         task.result()
     return Running(task, await asyncio.wait_for(ready, 10))

@@ -114,7 +114,7 @@ async def test_the_same_name_twice_keeps_both_files(tmp_path: Path) -> None:
     feed = await start(adapter, LAYOUTS, intake, options(tmp_path))
     for n in (1, 2):
         (tmp_path / "x.xlsx").write_bytes(book(s=[HEAD, [f"a{n}", "2026-01-01", 120]]))
-        await until(lambda n=n: len(intake.committed) == n and not (tmp_path / "x.xlsx").exists())
+        await until((tmp_path / "done" / ("x.xlsx" if n == 1 else "x-2.xlsx")).exists)
     await feed.stop()
     assert names(tmp_path / "done") == ["x-2.xlsx", "x.xlsx"]
 
