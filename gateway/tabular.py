@@ -26,7 +26,21 @@ from gateway.adapter import GroupLayout, Layout
 from gateway.errors import ConfigError, Finding
 from gateway.record import Fields, Row
 
-__all__ = ["GATHER", "ROWS", "Cells", "FlatRow", "Table", "cell_text", "columns_of", "compile_table", "match_columns", "read_columns", "row_numbers"]
+__all__ = [
+    "GATHER",
+    "ROWS",
+    "Cells",
+    "FlatRow",
+    "Table",
+    "canonical",
+    "cell_text",
+    "columns_of",
+    "compile_table",
+    "match_columns",
+    "position_of",
+    "read_columns",
+    "row_numbers",
+]
 
 Cells = Mapping[str, str]
 """Column (as the profile names it, else as the source does) -> text. A blank cell is absent."""
@@ -105,7 +119,7 @@ def read_columns(layout: Layout) -> tuple[str, ...]:
 def columns_of(unit: bytes) -> frozenset[str]:
     """The columns that the row or rows behind a `Row.unit` had; with `read_columns` this tells what a profile leaves unread."""
     rows = orjson.loads(unit)
-    return frozenset(chain.from_iterable(rows if isinstance(rows, list) else [rows]))
+    return frozenset(column for row in (rows if isinstance(rows, list) else [rows]) for column in row if not column.startswith("@"))
 
 
 def _normal(name: str) -> str:
@@ -161,7 +175,8 @@ def row_numbers(position: str) -> tuple[str, list[int]]:
     return place, [n for first, _, last in spans for n in range(int(first), int(last or first) + 1)]
 
 
-def _position(rows: Sequence[FlatRow]) -> str:
+def position_of(rows: Sequence[FlatRow]) -> str:
+    """Where the rows stand, for people: `检验!第3-5,9行`; without a place `第12行`."""
     spans: list[list[int]] = []
     for line in sorted(r.line for r in rows):
         if spans and line == spans[-1][1] + 1:
@@ -194,16 +209,21 @@ class Table:
 
     def record(self, rows: Sequence[FlatRow]) -> Row:
         """One record from all of its rows (one, unless the profile is spread)."""
-        findings = tuple(chain.from_iterable(r.findings for r in rows)) if len(rows) > 1 else rows[0].findings
+        fields, findings = self.fields(rows)
+        return Row(self.layout.dataset, fields, canonical([r.cells for r in rows]), position_of(rows), findings)
+
+    def fields(self, rows: Sequence[FlatRow]) -> tuple[Fields, tuple[Finding, ...]]:
+        """Fields and findings of one record, for adapters that add groups of their own."""
         fields = self._own(rows[0].cells)
+        findings = rows[0].findings
         if len(rows) > 1:
-            findings += self._complete(fields, rows)
+            findings = (*chain.from_iterable(r.findings for r in rows), *self._complete(fields, rows))
         cells = [r.cells for r in rows]
         for name, read in self._groups.items():
             values = read(cells)
             if values:
                 fields[name] = values
-        return Row(self.layout.dataset, fields, _unit(cells), _position(rows), findings)
+        return fields, findings
 
     def _complete(self, fields: Fields, rows: Sequence[FlatRow]) -> tuple[Finding, ...]:
         """Takes from later rows what the first left blank, and the newest stamp; contradictions hold the record."""
@@ -220,7 +240,7 @@ class Table:
             Finding(
                 "contradicting-rows",
                 "hold",
-                f"同一条记录的各行({_position(rows)})在列“{self.layout.fields[name]}”里的值不一致。请核对主键列是否相同, 改正后重新发送",
+                f"同一条记录的各行({position_of(rows)})在列“{self.layout.fields[name]}”里的值不一致。请核对主键列是否相同, 改正后重新发送",
                 source=self.layout.fields[name],
             )
             for name in sorted(clash)
@@ -275,7 +295,7 @@ class Table:
         return (*key, cells.get(stamp)) if stamp else key
 
 
-def _unit(cells: Sequence[Cells]) -> bytes:
+def canonical(cells: Sequence[Cells]) -> bytes:
     """Canonical JSON of all columns of the row, or of the rows in an order of their own, so that a shuffled repeat is a repeat."""
     if len(cells) == 1:
         return orjson.dumps(cells[0], option=orjson.OPT_SORT_KEYS)
