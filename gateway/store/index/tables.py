@@ -36,13 +36,15 @@ row = Table(
     metadata,
     Column("rid", Id, primary_key=True, autoincrement=False),
     Column("t", Id, nullable=False),  # clinical time that its postings carry
+    Column("long", Integer, nullable=False),  # 1: the date that gives t covers more than a day, and its postings have odd keys
     Column("time", Id, nullable=False),  # when this version was written: the order of _lastUpdated
+    Column("updated", Id, nullable=False),  # key of its _lastUpdated posting
     Column("posted", Integer, nullable=False),  # how many keys, from the first, have postings
     Column("keys", LargeBinary, nullable=False),  # 8 bytes each, big-endian
     Column("spans", LargeBinary, nullable=False),  # (key, first, last) 24 bytes each: dates
     Column("amounts", LargeBinary, nullable=False),  # (key, low, high) 24 bytes each: quantities and numbers
     Column("texts", LargeBinary),  # JSON [[key, text], ...]: strings and uris as they are
-    Column("identifiers", LargeBinary),  # JSON [[system, value], ...]
+    Column("identifiers", LargeBinary),  # JSON [[key, system, value], ...]
 )
 
 string = Table(

@@ -1,0 +1,58 @@
+"""What the encoders know and fill: slots, the key hash, the draft of a resource's entries."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
+
+__all__ = ["Draft", "Keys", "Slot"]
+
+_DIGEST = struct.Struct(">q")
+
+
+class Keys:
+    """The hash under which values are kept, and what else changes how a value is read. zone: of dates without one. base: this server's
+    FHIR base, absolute references below it count as relative."""
+
+    def __init__(self, secret: bytes, zone: tzinfo, base: str) -> None:
+        self.zone = zone
+        self.base = base.rstrip("/")
+        self._secret = secret
+        self.key: Callable[..., int] = lru_cache(maxsize=1 << 16)(self._key)
+
+    def _key(self, *parts: str) -> int:
+        """Even signed 64-bit hash of the parts; the odd ones belong to resources whose main date is long."""
+        digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
+        return int(_DIGEST.unpack(digest)[0]) & ~1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slot:
+    """One branch of a search expression. posted: its values drive searches. table: `string` and `identifier` values stand in a table."""
+
+    name: str
+    kind: str
+    posted: bool
+    table: bool
+    systems: Mapping[str, str]  # code -> system that R4 binds it to
+    present: int  # key of resources that have a value here
+    dates: int  # key of its intervals
+
+
+class Draft:
+    """Entries of one resource while the encoders (gateway/store/index/values.py) fill them."""
+
+    __slots__ = ("amounts", "identifiers", "keys", "posted", "spans", "strings", "texts")
+
+    def __init__(self) -> None:
+        self.posted: dict[int, None] = {}
+        self.keys: dict[int, None] = {}
+        self.spans: list[tuple[Slot, int, int]] = []
+        self.amounts: dict[tuple[int, int, int], None] = {}
+        self.texts: list[tuple[int, str]] = []
+        self.strings: dict[tuple[int, str], None] = {}
+        self.identifiers: dict[tuple[int, str, str], None] = {}
