@@ -86,11 +86,11 @@ def _lines(text: str, field: str) -> tuple[list[str], tuple[Finding, ...]]:
     if "\n" in text:
         text = text.replace("\r\n", "\r").replace("\n", "\r")
     lines = [line for line in text.split("\r") if line and not line.isspace()]
-    if all(line[3:4] == field or _bare(line) for line in lines):
+    if all((line[3:4] == field and line[:3].isascii()) or _bare(line) for line in lines):
         return lines, ()
     joined: list[str] = []
     for line in lines:
-        if (line[3:4] == field or _bare(line)) and line[:3].isalnum() and line[:3].isupper():
+        if (line[3:4] == field and _bare(line[:3])) or _bare(line) or not joined:
             joined.append(line)
         else:
             joined[-1] += "\n" + line
@@ -100,7 +100,7 @@ def _lines(text: str, field: str) -> tuple[list[str], tuple[Finding, ...]]:
 
 
 def _bare(line: str) -> bool:
-    return len(line) == 3 and line.isalnum() and line.isupper()
+    return len(line) == 3 and line.isascii() and line.isalnum() and line.isupper()
 
 
 @dataclass(slots=True)
