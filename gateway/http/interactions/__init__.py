@@ -1,0 +1,1 @@
+"""FHIR interactions, one file each, named with FHIR's word."""

@@ -1,0 +1,178 @@
+"""`yifang serve`: the gateway with its feeds, senders and HTTP server, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from gateway.adapter import Feed
+from gateway.commands import execute
+from gateway.config import LOOPBACK, HttpConfig
+from gateway.errors import ConfigError, Finding
+from gateway.http.app import create_app
+from gateway.http.commands import Door
+from gateway.log import logger
+from gateway.metrics import collectors
+from gateway.occupancy import announce
+from gateway.outbox.sender import Sender
+from gateway.site import Site, adapter_options
+from gateway.upstream import FhirServer
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+@dataclass(slots=True)
+class Service:
+    """A running service. listening: source or `http` -> the place it listens on."""
+
+    site: Site
+    listening: dict[str, str] = field(default_factory=dict)
+    senders: list[Sender] = field(default_factory=list)
+    url: str = ""
+
+    def reasons(self) -> list[str]:
+        """Why messages cannot be accepted now, in Chinese; empty when they can."""
+        found = self.site.gateway.faults()
+        absent = [s.name for s in self.site.config.source if s.name not in self.listening]
+        return found + [f"来源 {name} 尚未开始监听" for name in absent]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the service decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(site: Site) -> AsyncIterator[Service]:
+    """Starts everything and yields when HTTP answers; stops in the reverse order: no new messages, what was accepted is finished, then
+    deliveries, then the database. The caller holds the data folder (gateway/occupancy.py)."""
+    service = Service(site)
+    log = logger("service")
+    loop = asyncio.get_running_loop()
+    stop = threading.Event()
+    with ExitStack() as threads:
+        await asyncio.to_thread(site.gateway.start)
+        feeds = [asyncio.create_task(_keep_running(service, i), name=s.name) for i, s in enumerate(site.config.source)]
+        try:
+            _start_senders(service, stop, threads)
+            async with _http(service):
+                log.info("serving", count=len(feeds), port=service.url.rpartition(":")[2])
+                yield service
+        finally:
+            for feed in feeds:
+                feed.cancel()
+            await asyncio.gather(*feeds, return_exceptions=True)
+            await loop.run_in_executor(None, site.gateway.close)
+            stop.set()
+            for sender in service.senders:
+                sender.wake()
+            await loop.run_in_executor(None, threads.close)
+            log.info("stopped")
+
+
+async def _keep_running(service: Service, index: int) -> None:
+    """Runs one feed; a bug in it is logged and remarked, and the feed starts again: one source must not stop the others."""
+    site = service.site
+    source = site.config.source[index]
+    adapter = site.adapters[source.adapter]
+    intake = site.gateway.intake(source.name)
+    feed = Feed(
+        source=source,
+        options=adapter_options(source, site.adapters),
+        layouts=site.gateway.layouts(source.name),
+        intake=intake,
+        clock=site.clock,
+        ready=lambda place: service.listening.__setitem__(source.name, place),
+    )
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await adapter.run(feed)
+        except asyncio.CancelledError:
+            raise
+        except Exception as e:
+            logger("service").error("feed failed", source=source.name, adapter=source.adapter, exc_info=e)
+            intake.remark(Finding("feed-failed", "note", f"来源 {source.name} 的接收程序意外停止, {pause:.0f} 秒后自动重启; 若反复出现请查看日志"))
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
+        else:
+            service.listening.setdefault(source.name, f"{service.url}/in/{source.name}")  # passive: its messages come over HTTP
+            return
+
+
+def _start_senders(service: Service, stop: threading.Event, threads: ExitStack) -> None:
+    site = service.site
+    for destination in site.config.destination:
+        sender = Sender(site.database, destination, FhirServer(destination), site.config.base, site.clock)
+        service.senders.append(sender)
+        for n in range(destination.parallel):
+            thread = threading.Thread(target=sender.run, args=(stop, str(n)), name=f"outbox-{destination.name}-{n}")
+            thread.start()
+            threads.callback(thread.join)
+
+
+@asynccontextmanager
+async def _http(service: Service) -> AsyncIterator[None]:
+    """uvicorn on a socket that is bound first, so that a taken port is a clear error and port 0 is known before anything is announced."""
+    site = service.site
+    config = site.config.http
+    listener = bind(config)
+    host, port = listener.getsockname()[:2]
+    service.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    service.listening["http"] = service.url
+    registry = CollectorRegistry()
+    for collector in collectors(site.gateway, site.database):
+        registry.register(collector)
+    with ExitStack() as stack:
+        door = None
+        if site.database.dialect == "sqlite":
+            note = stack.enter_context(announce(site.config.store.data, service.url))
+            door = Door(note.token, lambda name, arguments: execute(site, name, arguments))
+        app = create_app(site, service.reasons, registry, door)
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            while not server.started and not task.done():
+                await asyncio.sleep(0.01)
+            if task.done():
+                task.result()
+            yield
+        finally:
+            server.should_exit = True
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            listener.close()
+
+
+def bind(config: HttpConfig) -> socket.socket:
+    """The listening socket; ConfigError when the address is not loopback or the port is taken."""
+    if config.host not in LOOPBACK:  # the configuration refuses it too; this holds for options of the command line
+        raise ConfigError(f"HTTP 只能监听本机回环地址, 不能是 {config.host}: 访问控制尚未启用")
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=512)
+    except OSError as e:
+        raise ConfigError(f"端口 {config.port} 无法监听({e.strerror}): 换一个 --port, 或停止占用它的程序") from e
+
+
+def run(site: Site, started: Callable[[Service], Any], stop: asyncio.Event | None = None) -> None:
+    """Serves until `stop` is set or the task is cancelled; `started` is called once when HTTP answers."""
+
+    async def main() -> None:
+        async with serving(site) as service:
+            started(service)
+            await (stop or asyncio.Event()).wait()
+
+    asyncio.run(main())

@@ -1,0 +1,85 @@
+"""A site: the configuration with everything it names opened: database, active maps, gateway. Serving and commands both start here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from gateway.adapter import Adapter, BaseModel, SourceConfig
+from gateway.builtin import MAPPINGS
+from gateway.clock import Clock, SystemClock
+from gateway.config import Config
+from gateway.errors import ConfigError, MapError
+from gateway.mapping.catalogue import Catalogue
+from gateway.mapping.files import MapFiles
+from gateway.pipeline import Gateway
+from gateway.store import map_sets
+from gateway.store.database import Database
+
+Adapters = Mapping[str, Adapter]
+
+
+def folder_files(config: Config) -> MapFiles:
+    """The mapping files as they lie in the folders now: built-in, the site's over them."""
+    return MapFiles.from_folders([MAPPINGS, *([config.mappings] if config.mappings else [])])
+
+
+def checked(files: MapFiles, adapters: Adapters) -> Catalogue:
+    """The catalogue of a file set; MapError with every fault when it does not check."""
+    catalogue = Catalogue(files, adapters)
+    if catalogue.faults:
+        raise MapError(catalogue.faults)
+    return catalogue
+
+
+def adapter_options(source: SourceConfig, adapters: Adapters) -> BaseModel:
+    """The adapter's options of a source, validated; ConfigError names the source and the key."""
+    adapter = adapters.get(source.adapter)
+    if adapter is None:
+        known = "、".join(sorted(adapters))
+        raise ConfigError(f"[[source]] {source.name}: 没有名为 {source.adapter} 的适配器; 已安装: {known}")
+    try:
+        return adapter.options.model_validate(source.options)
+    except ValidationError as e:
+        lines = [f"[[source]] {source.name}: options.{'.'.join(str(p) for p in f['loc'])}: {f['msg']}" for f in e.errors()]
+        raise ConfigError("\n".join(lines)) from e
+
+
+@dataclass(slots=True)
+class Site:
+    """An opened site. `gateway` is made but not started: whoever opened the site starts and closes it."""
+
+    config: Config
+    adapters: Adapters
+    clock: Clock
+    database: Database
+    gateway: Gateway
+
+    @classmethod
+    def open(cls, config: Config, adapters: Adapters, clock: Clock | None = None) -> Site:
+        """Opens the database (made and migrated when needed) and the active map set (the folders' set at first start). Every source
+        of the configuration is bound, so that a wrong profile or locator is told now and not at the first message."""
+        clock = clock or SystemClock()
+        options = [adapter_options(s, adapters) for s in config.source]
+        assert len(options) == len(config.source)
+        database = Database.open(config.store)
+        try:
+            snapshot = map_sets.active(database)
+            files = MapFiles.from_snapshot(snapshot) if snapshot is not None else folder_files(config)
+            catalogue = checked(files, adapters)
+            for source in config.source:
+                catalogue.bind(source)
+            gateway = Gateway(config, database, catalogue, clock)
+            gateway.follow(lambda stored: checked(MapFiles.from_snapshot(stored), adapters))
+            if snapshot is None:
+                gateway.activate(files.snapshot(), files.digest, catalogue)
+        except BaseException:
+            database.close()
+            raise
+        return cls(config, adapters, clock, database, gateway)
+
+    def close(self) -> None:
+        """Closes the database; the gateway must be closed already."""
+        self.database.close()
