@@ -131,6 +131,8 @@ class MapResult:
     claims: list[PersonClaim]
     findings: list[Finding]
     destination: str = ""  # "" = resources; "quality_control" = the side table for QC messages
+    withheld: list[Draft] = field(default_factory=list)
+    """Single results beyond possible limits: not written until a person releases them, their report meanwhile `partial`."""
 
     @property
     def held(self) -> bool:
