@@ -56,6 +56,19 @@ def concat(value: str, *others: str | None) -> str:
 
 
 @function(
+    "concat_with",
+    args=("text", "text", "text", "text"),
+    optional=2,
+    gives="string",
+    doc="用分隔文字连接几个值, 没有的跳过",
+    examples=[Example("苯磺酸氨氯地平片", (" ", "5mg×7片", None), "苯磺酸氨氯地平片 5mg×7片"), Example("甲", ("/", None), "甲")],
+)
+def concat_with(value: str, separator: str, *others: str | None) -> str:
+    """The values with the separator between them."""
+    return separator.join((value, *(o for o in others if o)))
+
+
+@function(
     "prefixed",
     args=("text",),
     gives="string",
