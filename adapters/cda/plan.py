@@ -17,19 +17,21 @@ from gateway.adapter import GroupLayout, Layout
 from gateway.errors import ConfigError, Finding
 from gateway.record import Fields
 
-__all__ = ["Branch", "Group", "Plan", "Shape", "Slots", "Take", "compile_plan"]
+__all__ = ["Aim", "Branch", "Group", "Plan", "Shape", "Slots", "Take", "compile_plan"]
 
 Slots = list[str | list[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Fill this slot from an observation (by its value, or a path below it), a section or an element."""
+    """Fill this slot from an observation, a section or an element. whole: from the observation itself, not from its value."""
 
     slot: int
     read: Read
+    whole: bool = False
     role: str = ""
     sections: frozenset[str] = frozenset()
+    plain: bool = True  # every observation of the data element is meant: no role, no sections
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Branch:
 
     takes: list[Take] = field(default_factory=list)
     below: dict[str, list[tuple[Step, Branch]]] = field(default_factory=dict)
-    deep: list[tuple[str, Step, Branch]] = field(default_factory=list)
+    deep: dict[str, list[tuple[Step, Branch]]] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
 
 
@@ -96,6 +98,14 @@ class Group:
 
 
 @dataclass(slots=True)
+class Aim:
+    """What an observation of one data element is wanted for: by the document, and by groups (index, what starts a row if it does, takes)."""
+
+    takes: list[Take] = field(default_factory=list)
+    groups: list[tuple[int, Take | None, list[Take]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Plan:
     """Everything to take from one document."""
 
@@ -111,12 +121,23 @@ class Plan:
     elements: list[Group] = field(default_factory=list)
     rows: dict[str, list[Shape]] = field(default_factory=dict)  # fixed repetitions share the document's slots
 
-    @property
-    def sections(self) -> bool:
-        """Whether anything depends on the section."""
+    code_tag: str = ""
+    value_tag: str = ""
+    aims: dict[str, Aim] = field(default_factory=dict)  # by data element
+    by_section: bool = False  # whether anything depends on the section
+
+    def close(self) -> Plan:
+        """Computes what the walk looks up, once everything was placed."""
+        self.code_tag, self.value_tag = self.prefix + "code", self.prefix + "value"
+        self.aims = {element: Aim(takes) for element, takes in self.entries.items()}
+        for index, group in enumerate(self.groups):
+            for element in dict.fromkeys((group.element, *group.entries)):
+                starts = group.start if element == group.element else None
+                self.aims.setdefault(element, Aim()).groups.append((index, starts, group.entries.get(element, [])))
         takes = [t for level in (self.entries, *(g.entries for g in self.groups)) for ts in level.values() for t in ts]
         takes += [g.start for g in self.groups if g.start]
-        return bool(self.narratives) or any(t.sections for t in takes)
+        self.by_section = bool(self.narratives) or any(t.sections for t in takes)
+        return self
 
 
 Complain = Callable[[str, str, str], ConfigError]
@@ -137,7 +158,7 @@ def compile_plan(layout: Layout, prefix: str) -> Plan:
             plan.rows[name] = [_fixed(plan, row, layout, complain) for row in group.rows]
         if group.each:
             _group(plan, name, group, layout, complain)
-    return plan
+    return plan.close()
 
 
 def _level(shape: Shape, fields: Mapping[str, str], layout: Layout, place: Callable[[str, int, Locator], None], complain: Complain) -> None:
@@ -207,21 +228,19 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
 
 
 def _take(slot: int, entry: Entry, prefix: str) -> Take:
-    return Take(slot, reader(entry.path, prefix, value=True), entry.role, frozenset(entry.sections))
+    read = reader(entry.path, prefix, value=True)
+    plain = not entry.role and not entry.sections
+    return Take(slot, read, bool(entry.path.steps), entry.role, frozenset(entry.sections), plain)
 
 
 def _hang(branch: Branch, steps: Sequence[Step], prefix: str) -> Branch:
     """The branch at the end of these steps, made when it is not there."""
     for step in steps:
-        tag = prefix + step.tag
-        known = branch.deep if step.deep else [(tag, s, b) for s, b in branch.below.get(tag, [])]
-        following = next((b for t, s, b in known if t == tag and s == step), None)
+        known = (branch.deep if step.deep else branch.below).setdefault(prefix + step.tag, [])
+        following = next((b for s, b in known if s == step), None)
         if following is None:
             following = Branch()
-            if step.deep:
-                branch.deep.append((tag, step, following))
-            else:
-                branch.below.setdefault(tag, []).append((step, following))
+            known.append((step, following))
         branch = following
     return branch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from lxml import etree
 
@@ -29,16 +30,31 @@ PROPERTIES: Mapping[str, Callable[[Document], str]] = {
 
 
 def reader(path: Path, prefix: str, *, value: bool = False) -> Read:
-    """Compiles a path to a function of its anchor. With `value` the anchor is an observation: without steps its `value` element is
-    read (text, else @value, @code, @displayName; or the path's attribute)."""
-    if value and not path.steps:
-        tag = prefix + "value"
-        take = _attribute(path.attribute) if path.attribute else _value
-        return lambda observation: next((take(child) for child in observation if child.tag == tag), None)
-    take = _attribute(path.attribute) if path.attribute else _text
+    """Compiles a path to a function of its anchor. With `value` a path without steps is read from an observation's `value` element: its
+    text, else @value, @code, @displayName; or the path's attribute."""
+    take = _attribute(path.attribute) if path.attribute else _value if value and not path.steps else _text
     if not path.steps:
         return take
-    return lambda anchor: next((found for element in _descend(anchor, path.steps, prefix) if (found := take(element))), None)
+    simple = all(not step.which and not step.deep for step in path.steps)
+    descend = _straight if simple else _descend
+    steps = path.steps
+
+    if simple and len(steps) == 1:
+        tag = prefix + steps[0].tag
+
+        def child(anchor: etree._Element) -> str | None:
+            return next((found for element in anchor if element.tag == tag and (found := take(element))), None)
+
+        return child
+
+    def read(anchor: etree._Element) -> str | None:
+        for element in descend(anchor, steps, prefix):
+            found = take(element)
+            if found:
+                return found
+        return None
+
+    return read
 
 
 def follows(element: etree._Element, step: Step, prefix: str) -> bool:
@@ -60,7 +76,8 @@ def _named(element: etree._Element, which: Sequence[str], prefix: str) -> bool:
     return element.tag == prefix + "code" and (element.get("displayName", "").strip() in which or element.get("code", "").strip() in which)
 
 
-def _ends(oid: str, tails: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)
+def _ends(oid: str, tails: tuple[str, ...]) -> bool:
     return any(oid == tail or oid.endswith("." + tail) for tail in tails)
 
 
@@ -73,6 +90,17 @@ def _descend(anchor: etree._Element, steps: Sequence[Step], prefix: str) -> Iter
                 yield from _descend(element, rest, prefix)
             else:
                 yield element
+
+
+def _straight(anchor: etree._Element, steps: Sequence[Step], prefix: str) -> Iterator[etree._Element]:
+    """`_descend` for steps without brackets and depth, the common case."""
+    tag = prefix + steps[0].tag
+    for child in anchor:
+        if child.tag == tag:
+            if len(steps) == 1:
+                yield child
+            else:
+                yield from _straight(child, steps[1:], prefix)
 
 
 def _attribute(name: str) -> Read:

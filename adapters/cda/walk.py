@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from adapters.cda.document import NAMESPACE, Document
-from adapters.cda.plan import Branch, Group, Plan, Slots, Take
+from adapters.cda.plan import Branch, Group, Plan, Shape, Slots, Take
 from adapters.cda.reading import PROPERTIES, follows
 from gateway.errors import Finding
 from gateway.record import Fields
@@ -65,57 +65,89 @@ class _Walk:
         if branch.below:
             for child in element:
                 for step, following in branch.below.get(child.tag, ()):
-                    if follows(child, step, self.plan.prefix):
+                    if not step.which or follows(child, step, self.plan.prefix):
                         self.descend(child, following, slots, group)
-        for tag, step, following in branch.deep:
+        for tag, wanted in branch.deep.items():
             for found in element.iterdescendants(tag):
-                if follows(found, step, self.plan.prefix):
-                    self.descend(found, following, slots, group)
+                for step, following in wanted:
+                    if not step.which or follows(found, step, self.plan.prefix):
+                        self.descend(found, following, slots, group)
 
     def body(self, root: etree._Element) -> None:
         """Reads sections, entries, organizers and observations in document order."""
         plan, prefix = self.plan, self.plan.prefix
-        section_tag, entry_tag, organizer_tag = prefix + "section", prefix + "entry", prefix + "organizer"
-        observation_tag, code_tag = prefix + "observation", prefix + "code"
-        by_section = plan.sections
+        section_tag, entry_tag, organizer_tag, observation_tag = (prefix + t for t in ("section", "entry", "organizer", "observation"))
         names: frozenset[str] = frozenset()
         rows = [_Row(group, group.shape.empty()) for group in plan.groups]
         tags = (section_tag, entry_tag, organizer_tag, observation_tag) if rows else (section_tag, observation_tag)
+        cluster = False
         for element in root.iter(*tags):
             tag = element.tag
             if tag == observation_tag:
-                code = next((child for child in element if child.tag == code_tag), None)
-                if code is not None:
-                    self._observation(element, code, names, rows)
+                self._observation(element, names, rows)
             elif tag == section_tag:
                 self._close(rows)
-                if by_section:
-                    names = _names(element, prefix)
-                    for take in plan.narratives:
-                        if take.sections & names:
-                            plan.shape.put(self.slots, take.slot, take.read(element), self.findings)
+                cluster = False
+                if plan.by_section:
+                    names = self._section(element)
             elif tag == organizer_tag:
                 self._close(rows, cluster=True)
-            elif any(row.cluster for row in rows):
+                cluster = True
+            elif cluster:
                 self._close(rows)
+                cluster = False
         self._close(rows)
 
-    def _observation(self, element: etree._Element, code: etree._Element, names: frozenset[str], rows: list[_Row]) -> None:
-        number = code.get("code", "")
-        for take in self.plan.entries.get(number, ()):
-            if _means(take, code, names, self.plan.prefix):
-                self.plan.shape.put(self.slots, take.slot, take.read(element), self.findings)
-        for row in rows:
-            group = row.group
-            if number == group.element and group.start is not None and _means(group.start, code, names, self.plan.prefix):
+    def _section(self, section: etree._Element) -> frozenset[str]:
+        """Takes the section's narratives and returns what it is called."""
+        names = _names(section, self.plan.prefix)
+        for take in self.plan.narratives:
+            if take.sections & names:
+                self.plan.shape.put(self.slots, take.slot, take.read(section), self.findings)
+        return names
+
+    def _observation(self, element: etree._Element, names: frozenset[str], rows: list[_Row]) -> None:
+        """Gives an observation to the document and to the groups that ask for its data element."""
+        plan = self.plan
+        code = element[0] if len(element) else None
+        if code is None or code.tag != plan.code_tag:
+            code = next((child for child in element if child.tag == plan.code_tag), None)
+        aim = plan.aims.get(code.get("code", "")) if code is not None else None
+        if code is None or aim is None:
+            return
+        value = next((child for child in element if child.tag == plan.value_tag), None)
+        if aim.takes:
+            self._take(aim.takes, plan.shape, self.slots, element, code, value, names)
+        for index, starts, takes in aim.groups:
+            row = rows[index]
+            if starts is not None and (starts.plain or _means(starts, code, names, plan.prefix)):
                 if row.started:
-                    self._keep(group, row.slots)
-                    row.slots = group.shape.empty()
+                    self._keep(row.group, row.slots)
+                    row.slots = row.group.shape.empty()
                 row.started = True
             if row.started or row.cluster:
-                for take in group.entries.get(number, ()):
-                    if _means(take, code, names, self.plan.prefix):
-                        group.shape.put(row.slots, take.slot, take.read(element), self.findings)
+                self._take(takes, row.group.shape, row.slots, element, code, value, names)
+
+    def _take(
+        self,
+        takes: list[Take],
+        shape: Shape,
+        slots: Slots,
+        observation: etree._Element,
+        code: etree._Element,
+        value: etree._Element | None,
+        names: frozenset[str],
+    ) -> None:
+        """Fills slots from an observation or from its value, where section and role are those that the locator means."""
+        for take in takes:
+            if take.plain or _means(take, code, names, self.plan.prefix):
+                anchor = observation if take.whole else value
+                found = take.read(anchor) if anchor is not None else None
+                if found:
+                    if slots[take.slot] is None and take.slot not in shape.repeats:
+                        slots[take.slot] = found
+                    else:
+                        shape.put(slots, take.slot, found, self.findings)
 
     def _close(self, rows: list[_Row], *, cluster: bool = False) -> None:
         """Ends the rows that are open; with `cluster` an organizer begins, whose observations belong together in any order."""
