@@ -47,11 +47,19 @@ class Service:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the service decides when to stop."""
+    """uvicorn without its own signal handlers (the service decides when to stop), which says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
 
 
 @asynccontextmanager
@@ -144,9 +152,10 @@ async def _http(service: Service) -> AsyncIterator[None]:
         server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10))
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            while not server.started and not task.done():
-                await asyncio.sleep(0.01)
+            up = asyncio.create_task(server.up.wait())
+            await asyncio.wait((up, task), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
+                up.cancel()
                 task.result()
             yield
         finally:

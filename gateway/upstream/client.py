@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+import orjson  # answers without decimals: Bundles of a transaction, OperationOutcomes
 import requests
 from requests.adapters import HTTPAdapter
 
 from gateway.config import DestinationConfig
 from gateway.errors import TerminalError, TransientError
+from gateway.fhir.json import decode
 from gateway.upstream.replies import Accepted, EntryResult, MissingTargets, Paused, Rejected, Reply, Retry, VersionConflict
 
 FHIR_JSON = "application/fhir+json"
@@ -123,7 +124,7 @@ class FhirServer:
         answer = self._get(f"{self.base}/{type_}", parameters)
         while True:
             self._expect(answer)
-            page = orjson.loads(answer.content)
+            page = decode(answer.content)
             yield from (e["resource"] for e in page.get("entry", ()) if e.get("search", {}).get("mode", "match") == "match")
             following = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), None)
             if following is None:

@@ -1,0 +1,57 @@
+"""The command `yifang`. Exit codes: 0 done; 1 done, and something needs a person (a fault found, a record held or refused); 2 wrong use
+or configuration; 3 not possible now (database busy, server away)."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from gateway import __version__
+from gateway.cli import data, demo, maps, operate
+from gateway.errors import Conflict, MapError, TransientError, YifangError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="yifang",
+    help="医防网关: the FHIR R4 gateway of a county medical community.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"yifang {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and end.")) -> None:
+    """医防网关: the FHIR R4 gateway of a county medical community."""
+
+
+demo.add(app)
+operate.add(app)
+data.add(app)
+maps.add(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: runs a command and turns expected faults into a sentence and an exit code."""
+    errors = Console(stderr=True, highlight=False)
+    try:
+        app(args=arguments, standalone_mode=True)
+    except MapError as e:
+        for fault in e.faults:
+            errors.print(str(fault), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except YifangError as e:
+        errors.print(f"yifang: {e}", markup=False, soft_wrap=True)
+        sys.exit(3 if isinstance(e, Conflict | TransientError) else 2)
+    except KeyboardInterrupt:
+        sys.exit(130)

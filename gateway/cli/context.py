@@ -1,0 +1,148 @@
+"""What commands share: the configuration, the adapters found, and running a command here or in the gateway that serves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import requests
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.adapter import Adapter
+from gateway.commands import execute
+from gateway.config import Config, load
+from gateway.errors import ConfigError, Conflict, NotFound, TransientError, YifangError
+from gateway.occupancy import Server, occupy, running
+from gateway.site import Site
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="YIFANG_CONFIG")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+DEFAULT = Path("yifang.toml")
+
+out = Console(highlight=False)
+
+
+def adapters() -> dict[str, Adapter]:
+    """All installed adapters by name, from the entry points `gateway.adapters`. ConfigError when one cannot be loaded."""
+    found: dict[str, Adapter] = {}
+    for point in entry_points(group="gateway.adapters"):
+        try:
+            adapter = point.load()
+        except Exception as e:
+            raise ConfigError(f"适配器 {point.name} 无法加载({type(e).__name__}: {e}); 请检查它的安装") from e
+        found[adapter.name] = adapter
+    return found
+
+
+@contextmanager
+def opened(config: Config, *, started: bool = True) -> Iterator[Site]:
+    """The site with its gateway started, held exclusively when the database is embedded."""
+    with _held(config):
+        site = Site.open(config, adapters())
+        try:
+            if started:
+                site.gateway.start()
+            yield site
+        finally:
+            if started:
+                site.gateway.close()
+            site.close()
+
+
+@contextmanager
+def _held(config: Config) -> Iterator[None]:
+    if config.store.database:
+        yield
+    else:
+        with occupy(config.store.data):
+            yield
+
+
+class Runner:
+    """Runs commands for one configuration: through the gateway that serves the embedded database, else on the opened site."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.server = None if config.store.database else running(config.store.data)
+        self._site: Site | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[Runner]:
+        """Opens the site for several commands when no gateway is serving it."""
+        if self.server is not None:
+            yield self
+            return
+        with opened(self.config) as site:
+            self._site = site
+            try:
+                yield self
+            finally:
+                self._site = None
+
+    def __call__(self, name: str, **arguments: Any) -> Any:
+        """The command's JSON value."""
+        if self.server is not None:
+            return _through(self.server, name, arguments)
+        if self._site is not None:
+            return execute(self._site, name, arguments)
+        with self.open():
+            return self(name, **arguments)
+
+
+def _through(server: Server, name: str, arguments: dict[str, Any]) -> Any:
+    try:
+        answer = requests.post(
+            f"{server.url}/commands/{name}",
+            data=orjson.dumps(arguments),
+            headers={"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"},
+            timeout=3600,
+        )
+    except requests.RequestException as e:
+        raise TransientError(f"正在运行的网关(进程 {server.pid})没有应答; 请稍后再试, 或查看它的日志") from e
+    if answer.status_code == 200:
+        return orjson.loads(answer.content)
+    try:
+        text = "\n".join(i["details"]["text"] for i in answer.json()["issue"])
+    except (ValueError, KeyError, TypeError):
+        text = f"正在运行的网关答复 {answer.status_code}"
+    raise {404: NotFound, 409: Conflict, 503: TransientError}.get(answer.status_code, YifangError)(text)
+
+
+def run(config: Path, name: str, **arguments: Any) -> Any:
+    """Loads the configuration and runs one command."""
+    return Runner(load(config))(name, **arguments)
+
+
+def show(value: Any, as_json: bool, columns: Sequence[tuple[str, str]] = (), title: str = "") -> None:
+    """Prints JSON, or a table of the columns (key, heading) of a list of objects, or the pairs of one object."""
+    if as_json:
+        typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+        return
+    if isinstance(value, list):
+        table = Table(title=title or None, title_justify="left")
+        for _, heading in columns:
+            table.add_column(heading, overflow="fold")
+        for row in value:
+            table.add_row(*(cell(row.get(key)) for key, _ in columns))
+        out.print(table if value else f"{title}: 无" if title else "无")
+        return
+    for key, heading in columns or [(k, k) for k in value]:
+        out.print(f"{heading}: {cell(value.get(key))}", markup=False, soft_wrap=True)
+
+
+def cell(value: Any) -> str:
+    """A value in a table."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

@@ -1,0 +1,108 @@
+"""Compares what the gateway holds with what a destination has; "lost" is counted on it (design/records.md, "Delivery")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from sqlalchemy import and_, select
+
+from gateway.fhir.json import decode
+from gateway.outbox.bundle import Name, upstream_id
+from gateway.outbox.round import comparable
+from gateway.store.database import Database
+from gateway.store.tables import delivered, delivery_fault, delivery_wait, resource
+from gateway.upstream import FhirServer
+
+BATCH = 50
+UNSEARCHED = frozenset({"Binary", "Bundle"})
+"""Types that a server need not be able to search by _id; they are read one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A current resource here. sent: our version that the destination took, 0 when none."""
+
+    rid: int
+    name: Name
+    version: int
+    sent: int
+    content: bytes
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Counts of one destination. waiting: owed and not sent yet; unsettled: refused there or waiting for a target."""
+
+    destination: str
+    held: int = 0
+    equal: int = 0
+    waiting: int = 0
+    unsettled: int = 0
+    lost: list[Name] = field(default_factory=list)
+    different: list[Name] = field(default_factory=list)
+
+
+def reconcile(database: Database, destination: str, server: FhirServer) -> Reconciliation:
+    """Reads everything on both sides. Raises TransientError or TerminalError when the server cannot be read."""
+    report = Reconciliation(destination)
+    unsettled = _unsettled(database, destination)
+    for batch in _batches(database, destination):
+        there = _there(server, [h for h in batch if h.sent])
+        for held in batch:
+            report.held += 1
+            theirs = there.get(held.name)
+            if held.sent < held.version:
+                report.unsettled += held.name in unsettled
+                report.waiting += held.name not in unsettled
+            elif theirs is None:
+                report.lost.append(held.name)
+            elif theirs == comparable(decode(held.content)):
+                report.equal += 1
+            else:
+                report.different.append(held.name)
+    return report
+
+
+def _unsettled(database: Database, destination: str) -> set[Name]:
+    with database.engine.connect() as c:
+        rows = [
+            *c.execute(select(delivery_fault.c.type, delivery_fault.c.id).where(delivery_fault.c.destination == destination)),
+            *c.execute(select(delivery_wait.c.type, delivery_wait.c.id).where(delivery_wait.c.destination == destination, ~delivery_wait.c.sent)),
+        ]
+    return {(r.type, r.id) for r in rows}
+
+
+def _batches(database: Database, destination: str) -> Iterator[list[Held]]:
+    """Living resources in order of rid, some hundreds at a time, so that memory stays bounded."""
+    r, d = resource, delivered
+    join = r.outerjoin(d, and_(d.c.type == r.c.type, d.c.id == r.c.id, d.c.destination == destination))
+    columns = select(r.c.rid, r.c.type, r.c.id, r.c.version, r.c.content, d.c.version.label("sent")).select_from(join)
+    last = -1
+    while True:
+        with database.engine.connect() as c:
+            rows = c.execute(columns.where(r.c.rid > last, ~r.c.deleted).order_by(r.c.rid).limit(BATCH * 10)).all()
+        if not rows:
+            return
+        last = rows[-1].rid
+        yield [Held(x.rid, (x.type, x.id), x.version, x.sent or 0, bytes(x.content)) for x in rows]
+
+
+def _there(server: FhirServer, wanted: Sequence[Held]) -> dict[Name, bytes]:
+    """Comparable content of those the server has."""
+    found: dict[Name, bytes] = {}
+    for type_, group in groupby(sorted((h.name for h in wanted)), key=lambda n: n[0]):
+        ids = {upstream_id(id_): id_ for _, id_ in group}
+        if type_ in UNSEARCHED:
+            for theirs, ours in ids.items():
+                read = server.read(type_, theirs)
+                if read is not None:
+                    found[type_, ours] = comparable(decode(read[1]))
+            continue
+        keys = list(ids)
+        for i in range(0, len(keys), BATCH):
+            part = keys[i : i + BATCH]
+            for body in server.search(type_, {"_id": ",".join(part), "_count": str(BATCH)}):
+                found[type_, ids[body["id"]]] = comparable(body)
+    return found
