@@ -9,12 +9,9 @@ __all__ = ["Scope"]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a caller may see. caller: whom cursors are bound to. residents, custodians: None = all; until there is access control only
-    `Scope.all()` exists."""
+    """What a caller may see; until there is access control only `Scope.all()` exists. caller: whom cursors are bound to."""
 
     caller: str
-    residents: frozenset[int] | None = None
-    custodians: frozenset[str] | None = None
 
     @classmethod
     def all(cls, caller: str = "") -> Scope:

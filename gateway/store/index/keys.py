@@ -164,7 +164,8 @@ class Indexer:
                     slots[name] = self._slot(type_, name, kind, path)
                     expressions.append((slots[name], path))
                 own.append((slots[name], target.group(1) if target else ""))
-            fields[code] = Field(parameter, tuple(own))
+            if own:  # `_text` and the like have no expression
+                fields[code] = Field(parameter, tuple(own))
         main = next((fields[d] for d in MAIN_DATES if d in fields and fields[d].parameter.type == "date"), None)
         return Plan(
             type=type_,

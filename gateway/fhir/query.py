@@ -1,0 +1,126 @@
+"""Search query strings: parameters, modifiers, chains, prefixes and escapes (https://hl7.org/fhir/R4/search.html)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from gateway.errors import Finding, Refused
+
+__all__ = ["PREFIXES", "Criterion", "Query", "SortKey", "parse_query", "prefixed", "split", "unescape"]
+
+PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
+CONTROLS = frozenset({"_include", "_revinclude", "_summary", "_elements", "_contained", "_containedType", "_format", "_pretty", "_score"})
+MAX_COUNT = 1000
+DEFAULT_COUNT = 20
+TOTALS = ("none", "estimate", "accurate")
+_NAME = re.compile(r"(?P<code>[^:.]+)(?::(?P<modifier>[^.]+))?(?:\.(?P<chain>.+))?")
+_PREFIX = re.compile(r"([a-z]{2})(?=[-+.\d])")
+_ESCAPED = re.compile(r"\\([\\,|$])")
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One parameter of a search: any of `values` must match, and all criteria must.
+
+    code: `subject` of `subject:Patient.name:exact=…`; modifier: `Patient`; chain: `name:exact`. Values keep their escapes of `|` and `$`.
+    """
+
+    code: str
+    modifier: str
+    chain: str
+    values: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As the caller wrote it."""
+        return self.code + (f":{self.modifier}" if self.modifier else "") + (f".{self.chain}" if self.chain else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of `_sort`."""
+
+    code: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed search. controls: what shapes the answer and not the matches (`_include`, `_summary` ...), as written."""
+
+    criteria: tuple[Criterion, ...] = ()
+    sort: tuple[SortKey, ...] = ()
+    count: int = DEFAULT_COUNT
+    total: str = ""
+    controls: tuple[tuple[str, str], ...] = ()
+
+
+def parse_query(query: str | Iterable[tuple[str, str]]) -> Query:
+    """A query string, or its pairs already decoded, as a Query. Raises Refused for a `_count`, `_sort` or `_total` that says nothing."""
+    pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else query
+    criteria: list[Criterion] = []
+    controls: list[tuple[str, str]] = []
+    sort: tuple[SortKey, ...] = ()
+    count, total = DEFAULT_COUNT, ""
+    for name, value in pairs:
+        if name == "_count":
+            count = _count(value)
+        elif name == "_sort":
+            sort = tuple(SortKey(code.removeprefix("-"), code.startswith("-")) for code in value.split(",") if code not in ("", "-"))
+        elif name == "_total":
+            total = _total(value)
+        elif name.partition(":")[0] in CONTROLS:
+            controls.append((name, value))
+        elif value.strip(","):
+            criteria.append(_criterion(name, value))
+    return Query(tuple(criteria), sort, count, total, tuple(controls))
+
+
+def _criterion(name: str, value: str) -> Criterion:
+    if name.startswith("_has:"):
+        return Criterion("_has", name[5:], "", tuple(split(value, ",")))
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise Refused(Finding("bad-parameter", "refuse", f"检索参数名 `{name}` 写法不对; 应为 参数名、参数名:修饰符 或 参数名.链", source=name))
+    return Criterion(found["code"], found["modifier"] or "", found["chain"] or "", tuple(v for v in split(value, ",") if v))
+
+
+def _count(value: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
+        raise Refused(Finding("bad-count", "refuse", f"_count 应为不小于 0 的整数, 收到 `{value[:20]}`", source="_count"))
+    return min(int(value), MAX_COUNT)
+
+
+def _total(value: str) -> str:
+    if value not in TOTALS:
+        raise Refused(Finding("bad-total", "refuse", f"_total 只能是 none、estimate 或 accurate, 收到 `{value[:20]}`", source="_total"))
+    return value
+
+
+def split(text: str, separator: str) -> list[str]:
+    r"""Parts of a value between separators that no `\` stands before; the parts keep their escapes."""
+    parts, start, at = [], 0, 0
+    while at < len(text):
+        if text[at] == "\\":
+            at += 1
+        elif text[at] == separator:
+            parts.append(text[start:at])
+            start = at + 1
+        at += 1
+    return [*parts, text[start:]]
+
+
+def unescape(text: str) -> str:
+    r"""The value that an escaped text stands for: `\,` `\|` `\$` `\\` lose their backslash."""
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def prefixed(text: str) -> tuple[str, str]:
+    """Prefix and rest of a date, number or quantity: `ge2026-01` -> ("ge", "2026-01"); no prefix is `eq`."""
+    found = _PREFIX.match(text)
+    if found is None or found.group(1) not in PREFIXES:
+        return "eq", text
+    return found.group(1), text[2:]
