@@ -191,5 +191,7 @@ def _codes(text: str, dataset: Dataset, name: str, terms: Terms, place: Place, f
         return tuple(Code(f"{{base}}/codes/{dataset.name}/{name}", code.strip(), display.strip()) for code, _, display in pairs)
     if (found := terms.value_sets.get(text)) is None:
         nearest = terms.nearest_value_set(text)
-        faults.append(Fault(place, "unknown-value-set", f"valuesets.csv 里没有值域 {text}", f"已有的值域{nearest}", "改正 codes 列, 或在 valuesets.csv 里加上"))
+        faults.append(
+            Fault(place, "unknown-value-set", f"valuesets.csv 里没有值域 {text}", f"已有的值域{nearest}", "改正 codes 列, 或在 valuesets.csv 里加上")
+        )
     return found

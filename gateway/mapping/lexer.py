@@ -16,7 +16,7 @@ _WORD = re.compile(
     r"|(?P<op>->|!=|<=|>=|[=<>|(),*])"
 )
 _BLANK = re.compile(r"[ \t]+")
-_LOOKALIKE = str.maketrans("＝|（），“”＃．", "=|(),\"\"#.")
+_LOOKALIKE = str.maketrans("＝|（），“”＃．", '=|(),""#.')
 
 
 @dataclass(frozen=True, slots=True)

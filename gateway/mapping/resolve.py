@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.fhir.elements import R4, Element
+from gateway.fhir.profiles import Profile as ProfileRules
 from gateway.mapping import model, plan
 from gateway.mapping.fields import Dataset, Field, Group
 from gateway.mapping.functions import Function
@@ -21,7 +23,7 @@ class Knowledge:
     r4: R4
     terms: Terms
     functions: dict[str, Function]
-    profiles: frozenset[str]
+    profiles: Mapping[str, ProfileRules]
 
 
 def resolve(tree: model.MapTree, dataset: Dataset, known: Knowledge, faults: list[Fault]) -> plan.MapPlan:
@@ -33,7 +35,7 @@ class _Resolver:
     def __init__(self, tree: model.MapTree, dataset: Dataset, known: Knowledge, faults: list[Fault]) -> None:
         self.tree, self.dataset, self.known, self.faults = tree, dataset, known, faults
         self.plan = plan.MapPlan(tree.name, tree.file, dataset)
-        self.values = Values(self.plan, known.terms, known.functions, known.profiles, faults)
+        self.values = Values(self.plan, known.terms, known.functions, frozenset(known.profiles), faults)
         self.block = ""
 
     def fault(self, place: Place, code: str, message: str, expected: str = "", step: str = "") -> None:
@@ -64,7 +66,9 @@ class _Resolver:
                 found = [f for f in self.dataset.all_fields() if _covers(ref, f)]
                 if not found:
                     known = [f.name for f in self.dataset.all_fields()]
-                    self.fault(ref.place, "unknown-field", f"没有字段 {ref.text}{nearest(ref.parts[-1], known)}", "fields.csv 里的字段、组或段", "改正或删去")
+                    self.fault(
+                        ref.place, "unknown-field", f"没有字段 {ref.text}{nearest(ref.parts[-1], known)}", "fields.csv 里的字段、组或段", "改正或删去"
+                    )
                 for f in found:
                     self.plan.ignored[f.path] = ignore.reason
 
@@ -80,7 +84,9 @@ class _Resolver:
             self.values.block_names[block.name] = (block.type, inner.chain)
             self._names([i for i in block.items if isinstance(i, model.Block)], inner)
 
-    def _rows(self, each: model.Each, scope: Scope, quiet: bool = False, block: bool = True) -> tuple[plan.Rows, Alias, tuple[str, ...] | None] | None:
+    def _rows(
+        self, each: model.Each, scope: Scope, quiet: bool = False, block: bool = True
+    ) -> tuple[plan.Rows, Alias, tuple[str, ...] | None] | None:
         """The rows of an `each`, the alias it gives and its path; None with a fault when it repeats nothing."""
         group, depth, parts = scope.top, 0, each.ref.parts
         alias = scope.alias(parts[0])
@@ -128,7 +134,9 @@ class _Resolver:
     def _declare(self, fragment: model.Fragment) -> None:
         definition = self.known.r4.types.get(fragment.gives)
         if definition is None or definition.kind != "complex-type":
-            self.fault(fragment.place, "unknown-type", f"{fragment.gives} 不是 FHIR R4 数据类型", "如 Address、HumanName、ContactPoint", "改正 -> 后面的类型")
+            self.fault(
+                fragment.place, "unknown-type", f"{fragment.gives} 不是 FHIR R4 数据类型", "如 Address、HumanName、ContactPoint", "改正 -> 后面的类型"
+            )
             return
         if fragment.name in self.plan.fragments:
             self.fault(fragment.place, "fragment-twice", f"片段 {fragment.name} 写了两次", "每个片段一个名称", "删去其中一个")
@@ -151,7 +159,21 @@ class _Resolver:
             rows, inner = found[0], scope.within(found[1], found[2])
         body = plan.Body(block.type, self.known.r4.types[block.type].elements, block.type)
         made = plan.BlockPlan(
-            len(self.plan.all_blocks), block.type, block.name, rows, inner.chain, block.compose, None, None, body, None, None, [], line, block.place, parent
+            len(self.plan.all_blocks),
+            block.type,
+            block.name,
+            rows,
+            inner.chain,
+            block.compose,
+            None,
+            None,
+            body,
+            None,
+            None,
+            [],
+            line,
+            block.place,
+            parent,
         )
         self.plan.all_blocks.append(made)
         if parent is None:
@@ -296,7 +318,9 @@ class _Resolver:
             parts = tuple(self.values.value(a, scope, None) for a in call.args[1:])
         except Unresolved:
             return
-        block.key = plan.Key(str(call.args[0].value), parts, slot, line, key_text(call, scope), key_text(item.was, scope) if item.was else "", item.place)
+        block.key = plan.Key(
+            str(call.args[0].value), parts, slot, line, key_text(call, scope), key_text(item.was, scope) if item.was else "", item.place
+        )
 
     def _condition(self, cond: model.Cond | None, scope: Scope) -> plan.Condition | None:
         if cond is None:

@@ -31,7 +31,9 @@ from gateway.mapping.model import (
     Test,
 )
 
-RESERVED = frozenset({"map", "from", "let", "fragment", "ignore", "because", "each", "as", "when", "was", "latest", "by", "merge", "and", "or", "not", "in"})
+RESERVED = frozenset(
+    {"map", "from", "let", "fragment", "ignore", "because", "each", "as", "when", "was", "latest", "by", "merge", "and", "or", "not", "in"}
+)
 _COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _TYPE = re.compile(r"[A-Z][A-Za-z]+")
 _ELEMENT = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*(\[x\])?")
@@ -117,7 +119,13 @@ class _Parser:
         elif _TYPE.fullmatch(word.text):
             tree.blocks.append(self._block(line))
         else:
-            raise line.wrong(word, "statement", f"这里不能写 {word.text or '空行'}", "let、ignore、fragment 或资源类型(如 Observation)加块名", "元素行要缩进到所属的块下面")
+            raise line.wrong(
+                word,
+                "statement",
+                f"这里不能写 {word.text or '空行'}",
+                "let、ignore、fragment 或资源类型(如 Observation)加块名",
+                "元素行要缩进到所属的块下面",
+            )
 
     def _fragment(self, line: _Line) -> Fragment:
         line.next()
@@ -151,7 +159,7 @@ class _Parser:
         """The lines below this one; at least one is expected."""
         parent = line.row
         if self.at >= len(self.rows) or self.rows[self.at].indent <= parent.indent:
-            raise line.wrong(line.last(), "nothing-below", "下面没有元素行", "缩进两格的元素行, 如 status = \"final\"", "补上元素行, 或删去这一行")
+            raise line.wrong(line.last(), "nothing-below", "下面没有元素行", '缩进两格的元素行, 如 status = "final"', "补上元素行, 或删去这一行")
         indent = self.rows[self.at].indent
         found: list[Item] = []
         while self.at < len(self.rows) and (row := self.rows[self.at]).indent > parent.indent:
@@ -167,7 +175,9 @@ class _Parser:
         if word.kind == "ref" and _TYPE.fullmatch(word.text):
             return self._block(line)
         if word.kind != "ref" or not _ELEMENT.fullmatch(word.text) or word.text in RESERVED:
-            raise line.wrong(word, "element", f"这里不能写 {word.text or '空行'}", "FHIR 元素名, 如 status 或 period.end", "改成元素名; 字段名写在等号右边")
+            raise line.wrong(
+                word, "element", f"这里不能写 {word.text or '空行'}", "FHIR 元素名, 如 status 或 period.end", "改成元素名; 字段名写在等号右边"
+            )
         line.next()
         path, place = tuple(word.text.split(".")), line.place(word)
         if line.take("="):
@@ -186,7 +196,7 @@ def _ignore(line: _Line) -> Ignore:
     refs = [line.ref()]
     while line.take(","):
         refs.append(line.ref())
-    line.expect("because", "because \"原因\"")
+    line.expect("because", 'because "原因"')
     word = line.next()
     if word.kind != "string" or not word.text.strip():
         raise line.wrong(word, "reason", "没有写不读这些字段的原因", '引号里的原因, 如 because "纸面签名"', "在 because 后面写明原因")
@@ -239,8 +249,6 @@ class _Line:
         """The line must be over."""
         if self.peek().kind != "end":
             raise self.wrong(self.peek(), "syntax", f"多出来的 {self.peek().text}", expected, "删去它, 或另起一行")
-        if expected != "行尾" and self.row.words[self.at - 1].kind == "op":
-            raise self.wrong(self.peek(), "syntax", "行没有写完", expected, "补全这一行")
 
     def name(self, what: str) -> str:
         """A plain name without dots."""

@@ -39,7 +39,9 @@ class Values:
         """The resolved value; slot tells what the element asks for. Raises Unresolved after recording the fault."""
         if isinstance(expr, model.Literal):
             number = isinstance(expr.value, Decimal)
-            return plan.Const("decimal" if number else "text", False, expr.place, _number(expr.value) if isinstance(expr.value, Decimal) else expr.value)
+            return plan.Const(
+                "decimal" if number else "text", False, expr.place, _number(expr.value) if isinstance(expr.value, Decimal) else expr.value
+            )
         if isinstance(expr, model.Ref):
             return self.ref(expr, scope)
         if isinstance(expr, model.Call):
@@ -79,7 +81,13 @@ class Values:
             known = list(group.fields) if depth else [*scope.names(), *(let.name for let in self.plan.lets), *self.block_names]
             if name in group.groups:
                 raise self.wrong(ref.place, "group-as-value", f"{ref.text} 是一个组, 不是字段", "组里的字段", f"用 each {ref.text} as 名称 展开它")
-            raise self.wrong(ref.place, "unknown-field", f"没有字段 {ref.text}{nearest(name, known)}", f"{self.plan.dataset.folder}/fields.csv 里的字段", "改正字段名, 或在 fields.csv 里加上它")
+            raise self.wrong(
+                ref.place,
+                "unknown-field",
+                f"没有字段 {ref.text}{nearest(name, known)}",
+                f"{self.plan.dataset.folder}/fields.csv 里的字段",
+                "改正字段名, 或在 fields.csv 里加上它",
+            )
         if rest and not found.composite:
             raise self.wrong(ref.place, "not-composite", f"{found.name} 没有分量, 不能写 {ref.text}", "字段名本身", f"写作 {found.name}")
         self._use(found, ".".join(rest))
@@ -112,7 +120,13 @@ class Values:
             return plan.Link("Reference", False, ref.place, name, "same", len(chain))
         if scope.chain == chain[: len(scope.chain)]:
             return plan.Link("Reference", True, ref.place, name, "inner", len(scope.chain))
-        raise self.wrong(ref.place, "block-out-of-reach", f"从这里够不到块 {name}: 它按另一个组重复", "同一组、外层组、内层组的块, 或不重复的块", "把块写到同一个组里, 或改用 ref(...)")
+        raise self.wrong(
+            ref.place,
+            "block-out-of-reach",
+            f"从这里够不到块 {name}: 它按另一个组重复",
+            "同一组、外层组、内层组的块, 或不重复的块",
+            "把块写到同一个组里, 或改用 ref(...)",
+        )
 
     def _atom(self, call: model.Call, scope: Scope, slot: plan.Slot | None) -> plan.Value:
         builtin: dict[str, Callable[[model.Call, Scope, plan.Slot | None], plan.Value]] = {
@@ -125,7 +139,13 @@ class Values:
         if call.name in builtin:
             return builtin[call.name](call, scope, slot)
         if call.name == "key":
-            raise self.wrong(call.place, "key-misplaced", "key(...) 只能写作 identifier = key(...) 或 id = key(...)", "资源块的 identifier 行", "移到块的 identifier 行")
+            raise self.wrong(
+                call.place,
+                "key-misplaced",
+                "key(...) 只能写作 identifier = key(...) 或 id = key(...)",
+                "资源块的 identifier 行",
+                "移到块的 identifier 行",
+            )
         if call.name in self.functions and call.args:
             source = self.value(call.args[0], scope, None)
             return self._pipe(source, model.Call(call.name, call.args[1:], call.place), scope, slot)
@@ -133,7 +153,9 @@ class Values:
 
     def _unknown_function(self, call: model.Call) -> Unresolved:
         known = [*self.functions, *BUILTIN_ATOMS, *BUILTIN_PIPES, *self.plan.fragments]
-        return self.wrong(call.place, "unknown-function", f"没有函数 {call.name}{nearest(call.name, known)}", "docs/mapping-guide.md 里列出的函数", "改正函数名")
+        return self.wrong(
+            call.place, "unknown-function", f"没有函数 {call.name}{nearest(call.name, known)}", "docs/mapping-guide.md 里列出的函数", "改正函数名"
+        )
 
     def _pipe(self, source: plan.Value, call: model.Call, scope: Scope, slot: plan.Slot | None) -> plan.Value:
         if call.name in self.plan.fragments:
@@ -174,10 +196,18 @@ class Values:
         self._arity(call, 1, 1)
         name = self._text(call, 0)
         if name not in self.terms.tables:
-            raise self.wrong(call.args[0].place, "unknown-table", f"没有对照表 {name}{nearest(name, self.terms.tables)}", f"mappings/tables/{name}.csv", "改正表名, 或加上这张表")
+            raise self.wrong(
+                call.args[0].place,
+                "unknown-table",
+                f"没有对照表 {name}{nearest(name, self.terms.tables)}",
+                f"mappings/tables/{name}.csv",
+                "改正表名, 或加上这张表",
+            )
         wanted = _coded(slot)
         binding = slot.element.binding if slot else None
-        made = plan.Translate(wanted, source.many, call.place, name, source, wanted == "code" or (binding is not None and binding.strength == "required"))
+        made = plan.Translate(
+            wanted, source.many, call.place, name, source, wanted == "code" or (binding is not None and binding.strength == "required")
+        )
         self.plan.tables.setdefault(name, []).append(made)
         return made
 
@@ -185,7 +215,13 @@ class Values:
         parts = tuple(self.value(a, scope, None) for a in call.args)
         for part in parts:
             if not isinstance(part, plan.Read) or not part.field.identifier:
-                raise self.wrong(part.place, "not-an-identifier", "person(...) 里的字段没有写明是哪一种号码", "fields.csv 的 identifier 列: 号码名、local:名称 或 @cx", "在 fields.csv 里补上 identifier 列")
+                raise self.wrong(
+                    part.place,
+                    "not-an-identifier",
+                    "person(...) 里的字段没有写明是哪一种号码",
+                    "fields.csv 的 identifier 列: 号码名、local:名称 或 @cx",
+                    "在 fields.csv 里补上 identifier 列",
+                )
         if not parts:
             raise self.wrong(call.place, "arguments", "person() 没有参数", "至少一个号码字段", "写上号码字段")
         return plan.Person("resident", False, call.place, parts)
@@ -213,7 +249,13 @@ class Values:
         self._arity(call, 1, 1)
         name = self._text(call, 0)
         if name not in self.profiles:
-            raise self.wrong(call.args[0].place, "unknown-profile", f"没有规范 {name}{nearest(name, self.profiles)}", "profiles/ 里的 StructureDefinition", "改正名称")
+            raise self.wrong(
+                call.args[0].place,
+                "unknown-profile",
+                f"没有规范 {name}{nearest(name, self.profiles)}",
+                "profiles/ 里的 StructureDefinition",
+                "改正名称",
+            )
         return plan.Const("canonical", False, call.place, f"{{base}}/StructureDefinition/{name}")
 
     def _named(self, call: model.Call, at: int, known: dict[str, str], code: str, message: str) -> str:
@@ -225,7 +267,7 @@ class Values:
     def _text(self, call: model.Call, at: int) -> str:
         arg = call.args[at]
         if not isinstance(arg, model.Literal) or not isinstance(arg.value, str):
-            raise self.wrong(arg.place, "not-a-literal", f"{call.name} 的第 {at + 1} 个参数要在这里写明", '引号里的文字', "改成引号里的文字")
+            raise self.wrong(arg.place, "not-a-literal", f"{call.name} 的第 {at + 1} 个参数要在这里写明", "引号里的文字", "改成引号里的文字")
         return arg.value
 
     def _arity(self, call: model.Call, least: int, most: int | None) -> None:
