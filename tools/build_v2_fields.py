@@ -33,6 +33,7 @@ class Own:
     severity: str
     note: str
     group: str = ""
+    repeats: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ DATASETS = {
             Own("就诊号", "id", "optional-key", "note", "通常 PV1-19.1"),
             Own("申请单号", "id", "optional-key", "note", "OBR-2.1, 没有时 ORC-2.1", "OBR"),
             Own("标本条码", "id", "optional-key", "note", "SPM-2; 2.3.1/2.4 没有 SPM, 由 profile 指定", "OBR"),
+            Own("标本类型", "ST", "no", "note", "SPM-4.1, 再 OBR-15", "OBR"),
+            Own("采集时间", "DTM", "no", "note", "SPM-17.1, 再 OBR-7", "OBR"),
+            Own("接收时间", "DTM", "no", "note", "SPM-18, 再 OBR-14", "OBR"),
+            Own("备注", "FT", "no", "note", "跟在 OBR 后的所有 NTE-3", "OBR", "yes"),
+            Own("备注", "FT", "no", "note", "跟在 OBX 后的所有 NTE-3", "OBR/OBX", "yes"),
         ),
         segments=(
             ("MSH", ""),
@@ -63,11 +69,11 @@ DATASETS = {
             ("PV1", ""),
             ("ORC", "OBR"),
             ("OBR", "OBR"),
-            ("NTE", "OBR/NTE"),
             ("OBX", "OBR/OBX"),
-            ("NTE", "OBR/OBX/NTE"),
             ("SPM", "OBR/SPM"),
             ("OBX", "OBR/SPM/OBX"),
+            ("NTE", "OBR/NTE"),
+            ("NTE", "OBR/OBX/NTE"),
         ),
         groups=(
             ("", "OBR", "ORDER_OBSERVATION: 一个申请项目, ORC 在 OBR 之前"),
@@ -77,13 +83,17 @@ DATASETS = {
             ("OBR", "SPM", "SPECIMEN: 标本, 2.5 起"),
             ("OBR/SPM", "OBX", "标本本身的观察"),
         ),
-        only={("OBX", "OBR/SPM/OBX"): frozenset({3, 5})},
+        only={("OBX", "OBR/SPM/OBX"): frozenset({3, 5}), ("NTE", "OBR/NTE"): frozenset({3}), ("NTE", "OBR/OBX/NTE"): frozenset({3})},
     ),
     "hl7v2_adt": Dataset(
         own=(
             ORGANISATION,
             Own("就诊号", "id", "optional-key", "note", "PV1-19.1; 没有时记录以患者号为键"),
             Own("患者号", "id", "optional-key", "note", "没有就诊号时的键: PID-3.1, 再 PID-2.1"),
+            Own("患者标识", "id", "optional-key", "note", "PID-3.1, 再 PID-2.1: 过敏与保险的键"),
+            Own("诊断代码", "id", "optional-key", "note", "DG1-3.1; 没有编码时 DG1-3.2 或 DG1-4 的文字", "DG1"),
+            Own("过敏源", "id", "optional-key", "note", "AL1-3.1; 没有编码时 AL1-3.2 的文字", "AL1"),
+            Own("保险号", "id", "optional-key", "note", "IN1-36, 再 IN1-2.1、IN1-3.1", "IN1"),
         ),
         segments=(("MSH", ""), ("EVN", ""), ("PID", ""), ("PV1", ""), ("PV2", ""), ("NK1", "NK1"), ("AL1", "AL1"), ("DG1", "DG1"), ("IN1", "IN1")),
         groups=(("", "NK1", "联系人"), ("", "AL1", "过敏"), ("", "DG1", "诊断"), ("", "IN1", "保险")),

@@ -176,10 +176,11 @@ class Profile:
 
 
 def promote(fields: Fields, rows: Sequence[Fields], child: Scope) -> None:
+    """Hands up what was read in inner rows for the outer one: all values of a field that repeats, else the first."""
     for hidden, name in child.promoted.items():
         values = [row.pop(hidden) for row in rows if hidden in row]
         if values:
-            fields[name] = values[0]
+            fields[name] = [x for value in values for x in value] if isinstance(values[0], list) else values[0]
 
 
 class _Walk:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from gateway.identity.numbers import person_number
 from gateway.mapping.functions import REGISTRY, Choice, Env, Example, Fault, function
 from gateway.mapping.functions.dates import date_time, time
 from gateway.mapping.functions.numerals import plain_number
@@ -27,9 +28,8 @@ SYSTEMS = {
 """HL7 table 0396, the part that a FHIR system is known for; HL7nnnn goes to its v2 code system, all else is the sender's own."""
 
 _V2_TABLE = re.compile(r"HL7(\d{4})")
+_OID = re.compile(r"[0-2](\.\d+)+")
 _LOINC = re.compile(r"(\d{1,7})-(\d)")
-_ENV = Env("Asia/Shanghai", "urn:example:lis", "https://example.invalid/fhir")
-_LOCAL = "urn:example:lis/codes/L"
 
 
 def _loinc_holds(code: str) -> bool:
@@ -76,7 +76,9 @@ def _coding(value: dict[str, str], at: int, env: Env) -> tuple[dict[str, str] | 
             {"coding": [{"system": "http://loinc.org", "code": "6690-2", "display": "WBC"}], "text": "WBC"},
         ),
         Example(
-            {"": "12^血糖^L", "1": "12", "2": "血糖", "3": "L"}, (), {"coding": [{"system": _LOCAL, "code": "12", "display": "血糖"}], "text": "血糖"}
+            {"": "Y^是^HL70136", "1": "Y", "2": "是", "3": "HL70136"},
+            (),
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0136", "code": "Y", "display": "是"}], "text": "是"},
         ),
         Example({"": "WBC^白细胞^LN", "1": "WBC", "2": "白细胞", "3": "LN"}, (), Fault("wrong-code-system", "")),
         Example({"": "^发热", "2": "发热"}, (), {"text": "发热"}),
@@ -143,6 +145,58 @@ def v2_name(value: Any) -> dict[str, Any] | None:
 
 
 @function(
+    "v2_system",
+    takes="any",
+    gives="uri",
+    doc="HL7 v2 的号码(CX)属于哪个编号系统: 身份证、OID, 否则是来源自己的",
+    env=True,
+    examples=[
+        Example({"": "x^^^&1.2.3&ISO", "1": "x", "4.2": "1.2.3"}, (), "urn:oid:1.2.3"),
+        Example({"": "11010519491231002X^^^^NI", "1": "11010519491231002X", "5": "NI"}, (), "urn:oid:2.16.156.10011.1.3"),
+    ],
+)
+def v2_system(env: Env, value: Any) -> str:
+    """Identifier.system of a CX, the same that `person(...)` gives the number."""
+    parts = _first(value)
+    if parts.get("5") == "NI" and (number := person_number("居民身份证", parts.get("1", ""))[0]) is not None:
+        return number.system
+    assigner = parts.get("4.2") or parts.get("4.1") or parts.get("4") or ""
+    if _OID.fullmatch(assigner):
+        return f"urn:oid:{assigner}"
+    return f"{env.authority}/ids/{assigner}" if assigner else f"{env.authority}/ids"
+
+
+@function(
+    "v2_person",
+    takes="any",
+    gives="text",
+    doc="HL7 v2 的人员(XCN): 姓名, 没有姓名时是工号",
+    examples=[
+        Example([{"": "D01^王^医生", "1": "D01", "2": "王", "3": "医生"}], (), "王医生"),
+        Example([{"": "D01", "1": "D01"}], (), "D01"),
+        Example([{"": "^李医生", "2": "李医生"}], (), "李医生"),
+    ],
+)
+def v2_person(value: Any) -> str | None:
+    """How the sender names a member of staff."""
+    parts = _first(value)
+    name = v2_name({"1": parts.get("2.1", parts.get("2", "")), "2": parts.get("3", "")})
+    return name["text"] if name else parts.get("1")
+
+
+@function(
+    "v2_lines",
+    takes="any",
+    gives="string",
+    doc="HL7 v2 的多行文字(NTE-3、FT): 各次重复各成一行",
+    examples=[Example(["标本溶血", "请结合临床"], (), "标本溶血\n请结合临床"), Example("标本溶血", (), "标本溶血")],
+)
+def v2_lines(value: Any) -> str:
+    """All repetitions, a line each."""
+    return value if isinstance(value, str) else "\n".join(value)
+
+
+@function(
     "v2_value",
     takes="any",
     args=("any", "any"),
@@ -163,9 +217,9 @@ def v2_name(value: Any) -> dict[str, Any] | None:
             Choice("Ratio", {"numerator": {"value": Decimal("1")}, "denominator": {"value": Decimal("80")}}),
         ),
         Example(
-            [{"": "POS^阳性^L", "1": "POS", "2": "阳性", "3": "L"}],
+            [{"": "10828004^阳性^SCT", "1": "10828004", "2": "阳性", "3": "SCT"}],
             ("CE", None),
-            Choice("CodeableConcept", {"coding": [{"system": _LOCAL, "code": "POS", "display": "阳性"}], "text": "阳性"}),
+            Choice("CodeableConcept", {"coding": [{"system": "http://snomed.info/sct", "code": "10828004", "display": "阳性"}], "text": "阳性"}),
         ),
         Example([{"": "第一行"}, {"": "第二行"}], ("TX", None), Choice("string", "第一行\n第二行")),
         Example([{"": "20260131"}], ("DT", None), Choice("dateTime", "2026-01-31")),
@@ -178,7 +232,7 @@ def v2_value(env: Env, value: Any, kind: Any, unit: Any = None) -> Choice | Faul
     named = str(kind or "").upper()
     shown = v2_unit(unit) if unit else None
     if named in _ENCAPSULATED:
-        text = f"结果值是内嵌文件(OBX-2={named}), 未写入结果; 文件仍在原始报文里, 需要时由影像或文档接口上传"
+        text = f"结果值是内嵌文件(OBX-2={named}), 未写入结果; 文件仍在原始报文里, 请在需要时由影像或文档接口上传"
         return Fault("encapsulated-data", text, "drop")
     if named == "SN":
         return _structured(_first(parts), shown)
