@@ -1,0 +1,215 @@
+"""`yifang map`: run, check, test, doc, explain, coverage, activate, remap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.progress import track
+
+from gateway.cli.context import DEFAULT, AsJson, ConfigPath, adapters, out, run, show
+from gateway.config import Config, SourceConfig, load, parse
+from gateway.errors import ConfigError, Refused
+from gateway.fhir.ids import TEST_KEY, IdScheme
+from gateway.fhir.json import encode
+from gateway.mapping import coverage as covering
+from gateway.mapping import document, golden
+from gateway.mapping.catalogue import Binding, Catalogue, MapContext
+from gateway.mapping.golden import bundle
+from gateway.site import checked, folder_files
+
+maps = typer.Typer(help="The maps: check, test and run them, explain what they wrote, put a new set into effect.", no_args_is_help=True)
+
+Datasets = Annotated[list[str] | None, typer.Argument(help="Names of datasets; all when left out.")]
+
+
+def configuration(path: Path) -> Config:
+    """The configuration, or an empty one when the default file is not there: maps can be worked on without a site."""
+    return load(path) if path.exists() or path != DEFAULT else parse({})
+
+
+def source_of(config: Config, name: str) -> SourceConfig:
+    """A configured source, or for `dataset/profile` one made up for a try, with identifiers under `.invalid`."""
+    if "/" not in name:
+        return config.source_named(name)
+    dataset, _, profile = name.partition("/")
+    catalogue = Catalogue(folder_files(config), adapters())
+    found = catalogue.entry(dataset).profiles.get(profile)
+    if found is None:
+        known = "、".join(catalogue.entry(dataset).profiles) or "(无)"
+        raise ConfigError(f"数据集 {dataset} 没有来源配置 {profile}; 已有: {known}")
+    return SourceConfig(
+        name="try", adapter=found.adapter, profiles=[name], authority=f"{config.base}/systems/try", organisation="H39010000001", zone=config.zone
+    )
+
+
+@maps.command("run")
+def map_run(
+    source: Annotated[str, typer.Argument(help="Name of a [[source]], or `dataset/profile` for a try without one.")],
+    files: Annotated[list[Path], typer.Argument(help="Files in that source's format.", exists=True, dir_okay=False)],
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Print one transaction Bundle a message as NDJSON; store nothing. Findings go to standard error; exit 1 when a record was held."""
+    loaded = configuration(config)
+    binding = Catalogue(folder_files(loaded), adapters()).bind(source_of(loaded, source))
+    context = MapContext(IdScheme(TEST_KEY, loaded.base), portable=True)
+    errors = typer.get_text_stream("stderr")
+    held = False
+    for file in files:
+        results = []
+        try:
+            for row in opened_rows(binding, file):
+                record = binding.record(row)
+                result = binding.map(record, context)
+                for finding in result.findings:
+                    errors.write(f"{file.name} {record.position} {finding.source}: {finding.severity} {finding.code}: {finding.message}\n")
+                held = held or result.held
+                results.append((record, result))
+        except Refused as e:
+            errors.write(f"{file.name}: {e.finding.severity} {e.finding.code}: {e.finding.message}\n")
+            held = True
+        typer.get_binary_stream("stdout").write(encode(bundle([r for _, r in results], context.ids)) + b"\n")
+    if held:
+        raise typer.Exit(1)
+
+
+def opened_rows(binding: Binding, file: Path) -> Iterator[golden.Row]:
+    """Rows of a file; large ones are streamed."""
+    with file.open("rb") as stream:
+        content: bytes | BinaryIO = stream.read() if file.stat().st_size < (4 << 20) else stream
+        yield from binding.extract(content)
+
+
+@maps.command("check")
+def map_check(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Check fields, tables, profiles and maps before any record is touched. Exit 1 when something is wrong."""
+    catalogue = Catalogue(folder_files(configuration(config)), adapters())
+    names = datasets or catalogue.datasets
+    faults = [f for name in track(names, description="检查映射", console=out, disable=as_json, transient=True) for f in catalogue.entry(name).faults]
+    if not datasets:
+        faults = catalogue.faults
+    if as_json:
+        show([{"place": str(f.place), "code": f.code, "text": str(f)} for f in faults], True)
+    else:
+        for fault in faults:
+            out.print(str(fault), markup=False, soft_wrap=True)
+        out.print(f"{len(names)} 个数据集, {len(faults)} 处问题")
+    if faults:
+        raise typer.Exit(1)
+
+
+@maps.command("test")
+def map_test(
+    datasets: Datasets = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Write the present results as the expected ones; look at the difference first.")] = False,
+    config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Run all golden examples through both builds of every map. Exit 1 when a result differs from the accepted one."""
+    loaded = configuration(config)
+    catalogue = checked(folder_files(loaded), adapters())
+    report = golden.test(catalogue, datasets, accept=accept)
+    if as_json:
+        show([r.as_dict() for r in report], True)
+    else:
+        for result in report:
+            if not result.passed:
+                out.print(result.text, markup=False, soft_wrap=True)
+        out.print(f"{len(report)} 个样例, {sum(not r.passed for r in report)} 个不符")
+    if not all(r.passed for r in report):
+        raise typer.Exit(1)
+
+
+@maps.command("doc")
+def map_doc(
+    datasets: Datasets = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder that gets one Markdown file a dataset.")] = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Write maps as tables for sign-off: form field, code list, FHIR element, functions."""
+    catalogue = checked(folder_files(configuration(config)), adapters())
+    for name in datasets or catalogue.datasets:
+        text = document.markdown(catalogue, name)
+        if output is None:
+            typer.echo(text)
+        else:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / f"{name}.md").write_text(text, "utf-8")
+            out.print(f"已写 {output / name}.md", markup=False)
+
+
+@maps.command("explain")
+def map_explain(
+    record: Annotated[int, typer.Argument(help="Number of a record (`yifang messages show`).")], config: ConfigPath = DEFAULT, as_json: AsJson = False
+) -> None:
+    """Tell for every element that a record wrote: map line, form field, source column, raw value, functions, result."""
+    report = run(config, "map.explain", record=record)
+    if as_json:
+        show(report, True)
+        return
+    rows = [
+        {
+            "target": f"{line['resource'].split('/')[0]}.{line['path']}",
+            "line": line["line"],
+            "field": "、".join(o["label"] or o["field"] for o in line["origins"]),
+            "source": "、".join(o["locator"] for o in line["origins"]),
+            "raw": "、".join(str(o["raw"]) for o in line["origins"]),
+            "functions": " | ".join(line["functions"]),
+            "result": line["result"],
+        }
+        for line in report["lineage"]
+    ]
+    headings = (
+        ("target", "FHIR"),
+        ("result", "结果"),
+        ("field", "字段"),
+        ("source", "来源列"),
+        ("raw", "原值"),
+        ("functions", "函数"),
+        ("line", "映射行"),
+    )
+    show(rows, False, headings, f"记录 {record} {report['dataset']} {report['position']}")
+    for finding in report["findings"]:
+        out.print(f"{finding['severity']} {finding['code']}: {finding['message']}", markup=False, soft_wrap=True)
+
+
+@maps.command("coverage")
+def map_coverage(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Show which fields a map reads, which it ignores and why; with a database also source columns nobody reads and codes without translation."""
+    loaded = configuration(config)
+    volumes = run(config, "map.volumes") if loaded.source else {"codes": [], "columns": []}
+    catalogue = checked(folder_files(loaded), adapters())
+    report = covering.report(catalogue, datasets, volumes)
+    if as_json:
+        show(report, True)
+        return
+    for part in report["datasets"]:
+        out.print(f"{part['dataset']}: {part['read']}/{part['fields']} 个字段已读, {len(part['ignored'])} 个忽略", markup=False)
+        for ignored in part["ignored"]:
+            out.print(f"  忽略 {ignored['field']}: {ignored['reason']}", markup=False, soft_wrap=True)
+    show(report["codes"], False, (("dataset", "数据集"), ("field", "字段"), ("code", "代码"), ("count", "次数")), "没有对照的代码")
+    show(report["columns"], False, (("source", "来源"), ("column", "列"), ("count", "次数")), "没有读的来源列")
+
+
+@maps.command("activate")
+def map_activate(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Put the mapping files as they lie in the folders into effect: only when they check and their goldens pass."""
+    show(run(config, "map.activate"), as_json)
+
+
+@maps.command("remap")
+def map_remap(
+    preview: Annotated[bool, typer.Option("--preview", help="Only tell what would change, here and downstream.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Only records of this dataset.")] = None,
+    config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Map current records again with the active maps, after a map or table changed."""
+    show(run(config, "map.remap", preview=preview, dataset=dataset), as_json)
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(maps, name="map")
