@@ -312,10 +312,10 @@ def compile_table(layout: Layout) -> Table:
 
 
 def _reader(fields: Mapping[str, str], layout: Layout, path: str = "") -> _Reader:
-    """Reads fields from one row; `split` and `repeats` name a field of a group as `用药.名称`."""
+    """Reads fields from one row; `split` and `repeats` name a field of a group as `用药/名称`."""
 
     def full(name: str) -> str:
-        return f"{path}.{name}" if path else name
+        return f"{path}/{name}" if path else name
 
     splits = {n: re.compile(layout.split[full(n)]) for n in fields if full(n) in layout.split}
     lists = [n for n in fields if n not in splits and full(n) in layout.repeats]
@@ -345,7 +345,7 @@ def _group(path: str, group: GroupLayout, layout: Layout) -> _GroupReader:
             f"一行里有固定几次重复时写 [[groups.{path}.rows]]"
         )
     read = _reader(group.fields, layout, path)
-    inner = {name: _group(f"{path}.{name}", g, layout) for name, g in group.groups.items()}
+    inner = {name: _group(f"{path}/{name}", g, layout) for name, g in group.groups.items()}
     by = group.options.get("by")
     if by is None and not any(g.each == ROWS for g in group.groups.values()):
         return _each_row(read, inner)

@@ -95,9 +95,9 @@ def _profile(layout: Layout) -> _Profile:
 
 
 def _reader(fields: Mapping[str, str], groups: Mapping[str, GroupLayout], layout: Layout, path: str) -> _Reader:
-    dot = f"{path}." if path else ""
-    plain = [(name, _checked(layout, dot + name, loc), loc, _value(layout, dot + name)) for name, loc in fields.items()]
-    repeated = [(name, _group(group, layout, dot + name)) for name, group in groups.items()]
+    before = f"{path}/" if path else ""
+    plain = [(name, _checked(layout, before + name, loc), loc, _value(layout, before + name)) for name, loc in fields.items()]
+    repeated = [(name, _group(group, layout, before + name)) for name, group in groups.items()]
 
     def read(record: Any, findings: list[Finding]) -> Fields:
         out: Fields = {}

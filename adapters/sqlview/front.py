@@ -79,11 +79,12 @@ class Front:
     def _page_query(self, plan: Plan, start: Stamp | None, after: tuple[Any, ...] | None) -> sa.Select[Any]:
         options = plan.options
         order: list[_Column] = [sa.column(c) for c in ([options.stamp] if options.stamp else []) + options.key]
-        query = sa.select(sa.text("*")).select_from(_view(options.view)).order_by(*order).limit(self.batch)
-        if options.stamp and start is not None:
-            query = query.where(order[0] >= start)
+        blanks_first = [clause for c in order for clause in (sa.case((c.is_(None), 0), else_=1), c)]
+        query = sa.select(sa.text("*")).select_from(_view(options.view)).order_by(*blanks_first[1 if options.stamp else 0 :]).limit(self.batch)
         if options.stamp:
             query = query.where(order[0].is_not(None))
+            if start is not None:
+                query = query.where(order[0] >= start)
         return query if after is None else query.where(_beyond(order, after))
 
     def _records(
@@ -136,9 +137,8 @@ class Front:
             return {tuple(cell_text(v) or "" for v in row) for row in connection.execution_options(yield_per=1000).execute(query)}
 
     def unstamped(self, plan: Plan) -> int:
-        """How many rows have no stamp or a blank key column, and so can never be read. Raises ViewFault."""
-        needed: list[_Column] = [sa.column(c) for c in [*([plan.options.stamp] if plan.options.stamp else []), *plan.options.key]]
-        query = sa.select(sa.func.count()).select_from(_view(plan.options.view)).where(sa.or_(*(c.is_(None) for c in needed)))
+        """How many rows have no stamp, and so can never be read. Raises ViewFault."""
+        query = sa.select(sa.func.count()).select_from(_view(plan.options.view)).where(sa.column(plan.options.stamp).is_(None))
         with self._reading(plan) as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -175,12 +175,12 @@ def _view(name: str) -> sa.TableClause:
 
 
 def _beyond(order: Sequence[_Column], after: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """(a, b, c) > (x, y, z), spelled so that every database understands it."""
+    """(a, b, c) > (x, y, z), spelled so that every database understands it; blanks come first (an optional part of a key)."""
     first, value = order[0], after[0]
-    beyond: sa.ColumnElement[bool] = first > value
+    beyond: sa.ColumnElement[bool] = first.is_not(None) if value is None else first > value
     if len(order) == 1:
         return beyond
-    return sa.or_(beyond, sa.and_(first == value, _beyond(order[1:], after[1:])))
+    return sa.or_(beyond, sa.and_(first.is_(None) if value is None else first == value, _beyond(order[1:], after[1:])))
 
 
 def _matching(

@@ -81,7 +81,7 @@ def _child(layout: Layout, group: GroupLayout, path: str) -> Child:
             f'{layout.profile}: [groups.{path}] each = "{group.each}" 应写作 "子视图 on 子列=父列", 例如 "v_result on report_no=report_no"; '
             '一条记录占多行时写 each = "rows"'
         )
-    prefix = path.rpartition(".")[2] + "."
+    prefix = f"{path}/"
     here = replace(
         layout,
         fields=group.fields,

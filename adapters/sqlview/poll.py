@@ -134,7 +134,7 @@ class Poller:
         if now < self.swept.get(plan.name, 0.0):
             return
         self.swept[plan.name] = now + (self.options.sweep or 3600.0)
-        unstamped = await asyncio.to_thread(self.front.unstamped, plan)
+        unstamped = await asyncio.to_thread(self.front.unstamped, plan) if plan.options.stamp else 0
         if unstamped and unstamped != self.unstamped.get(plan.name):
             self.feed.intake.remark(_unstamped(plan, unstamped))
         self.unstamped[plan.name] = unstamped
@@ -184,9 +184,8 @@ def _later(a: Stamp, b: Stamp) -> str:
 
 
 def _unstamped(plan: Plan, count: int) -> Finding:
-    columns = [*([plan.options.stamp] if plan.options.stamp else []), *plan.options.key]
-    text = f"视图 {plan.options.view} 有 {count} 行的更新时间列或主键列({'、'.join(columns)})为空, 读取不到。请厂商补上这些列的值"
-    return Finding("rows-without-stamp", "note", text, source=columns[0])
+    text = f"视图 {plan.options.view} 有 {count} 行的更新时间列“{plan.options.stamp}”为空, 读取不到。请厂商补上该列的值"
+    return Finding("rows-without-stamp", "note", text, source=plan.options.stamp)
 
 
 def _unknown_spelling(plan: Plan) -> Finding:

@@ -97,6 +97,18 @@ async def test_equal_stamps_over_many_batches_are_not_lost(front: sa.Engine, url
     assert len(intake.committed) == 4
 
 
+async def test_blank_parts_of_a_key_are_paged_too(front: sa.Engine, url: str) -> None:
+    layout = with_options(key=["void", "no"])
+    insert(front, [(f"{n:03}", "120", FIRST) for n in range(25)])
+    execute(front, "UPDATE visit SET void = NULL WHERE no < '015'")
+    intake = recording(layout)
+    feed = await start(adapter, [layout], intake, options(url))
+    await until(lambda: len(intake.rows) == 25)
+    await quiet(intake)
+    await feed.stop()
+    assert sorted(numbers(intake)) == [f"{n:03}" for n in range(25)]
+
+
 async def test_a_restart_in_the_middle_goes_on_where_it_stood(front: sa.Engine, url: str) -> None:
     insert(front, [(f"{n:03}", "120", f"2026-03-01 08:{n:02}:00") for n in range(40)])
     intake = recording(delay=0.02)
