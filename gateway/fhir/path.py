@@ -17,7 +17,7 @@ from gateway.fhir.elements import R4, Element
 __all__ = ["Extractor", "PathError", "Step", "Value", "parse_path", "refers_to"]
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<where>\.where\(\s*(?P<field>\w+)\s*=\s*'(?P<text>[^']*)'\s*\))"
+    r"(?:(?P<where>\.where\(\s*(?P<field>\w+)\s*=\s*'(?P<text>[^']*)'\s*\))"
     r"|(?P<target>\.where\(\s*resolve\(\)\s+is\s+(?P<resource>\w+)\s*\))"
     r"|(?P<cast>\.ofType\(\s*(?P<type>\w+)\s*\)|\.as\(\s*(?P<as1>\w+)\s*\)|\s+as\s+(?P<as2>\w+))"
     r"|(?P<index>\[\s*(?P<n>\d+)\s*\])"
@@ -47,9 +47,12 @@ def parse_path(expression: str) -> tuple[str, list[Step]]:
     flat = expression
     while (stripped := re.sub(r"(?<!\w)\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1", flat)) != flat:
         flat = stripped
+    flat = flat.strip()
+    if flat.startswith("."):
+        raise PathError(f"`{expression}`: starts with no type")
     steps: list[Step] = []
     at = 0
-    while at < len(flat.rstrip()):
+    while at < len(flat):
         found = _TOKEN.match(flat, at)
         if found is None:
             raise PathError(f"`{expression}`: not understood from character {at}")

@@ -1,0 +1,60 @@
+"""Findings as an OperationOutcome (https://hl7.org/fhir/R4/operationoutcome.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.errors import Finding
+
+__all__ = ["ENGLISH", "ISSUE_TYPES", "issue_type", "operation_outcome"]
+
+SEVERITIES = {"note": "information", "drop": "warning", "hold": "error", "refuse": "error"}
+ISSUE_TYPES = {
+    "unknown-code": "code-invalid",
+    "unknown-type": "not-supported",
+    "unsupported-modifier": "not-supported",
+    "unsupported-chain": "not-supported",
+    "too-costly": "too-costly",
+    "missing-key": "required",
+    "not-found": "not-found",
+}
+"""Finding code -> http://hl7.org/fhir/issue-type; the others follow from their first word."""
+_BY_WORD = {"bad": "value", "wrong": "value", "impossible": "value", "missing": "required", "unknown": "code-invalid", "unsupported": "not-supported"}
+ENGLISH = {
+    "note": "Accepted with a remark",
+    "drop": "An element was left out",
+    "hold": "Held until a person decides",
+    "refuse": "Refused",
+}
+
+
+def issue_type(code: str) -> str:
+    """The FHIR issue type of a finding code; `processing` when nothing closer is known."""
+    return ISSUE_TYPES.get(code) or _BY_WORD.get(code.partition("-")[0], "processing")
+
+
+def operation_outcome(findings: Iterable[Finding], language: str = "zh") -> dict[str, Any]:
+    """An OperationOutcome with one issue a finding. language: `zh` gives the finding's own sentence, `en` what became of it and where.
+
+    No findings give the one issue that says all is well, since R4 asks for at least one.
+    """
+    issues = [_issue(finding, language) for finding in findings]
+    if not issues:
+        issues = [{"severity": "information", "code": "informational", "details": {"text": "全部成功" if language == "zh" else "All OK"}}]
+    return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+def _issue(finding: Finding, language: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"severity": SEVERITIES[finding.severity], "code": issue_type(finding.code), "details": _details(finding, language)}
+    places = [text for text in (finding.source, finding.line) if text]
+    if places:
+        made["diagnostics"] = " · ".join(places)
+    if finding.target:
+        made["expression"] = [finding.target]
+    return made
+
+
+def _details(finding: Finding, language: str) -> dict[str, Any]:
+    text = finding.message if language == "zh" else f"{ENGLISH[finding.severity]}: {finding.code}"
+    return {"coding": [{"system": "urn:yifang:finding", "code": finding.code}], "text": text}

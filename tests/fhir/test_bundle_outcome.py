@@ -1,0 +1,65 @@
+"""Bundles of bytes, findings as OperationOutcome; both are R4 by the models of fhir.resources."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+
+from gateway.errors import Finding
+from gateway.fhir.bundle import bundle, put_entry, searchset, transaction
+from gateway.fhir.elements import load
+from gateway.fhir.json import decode
+from gateway.fhir.outcome import ISSUE_TYPES, issue_type, operation_outcome
+
+OBSERVATION = b'{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"valueQuantity":{"value":5.60}}'
+
+
+def test_a_transaction_puts_each_resource_at_its_id_with_its_digits() -> None:
+    made = transaction([decode(OBSERVATION), {"resourceType": "Patient", "id": "p"}])
+    assert b'"value":5.60' in made
+    Bundle.model_validate_json(made)
+    entries = json.loads(made)["entry"]
+    assert [e["request"] for e in entries] == [{"method": "PUT", "url": "Observation/o"}, {"method": "PUT", "url": "Patient/p"}]
+    with pytest.raises(KeyError):
+        transaction([{"resourceType": "Patient"}])
+
+
+def test_if_match_names_the_version_that_must_stand_there() -> None:
+    assert json.loads(put_entry("Observation", "o", OBSERVATION, 'W/"3"'))["request"]["ifMatch"] == 'W/"3"'
+
+
+def test_a_searchset_has_links_total_and_absolute_urls() -> None:
+    made = searchset("https://here.example/fhir", [("Observation", "o", OBSERVATION)], [("self", "https://here.example/fhir/Observation")], 1)
+    Bundle.model_validate_json(made)
+    said = json.loads(made)
+    assert (said["total"], said["entry"][0]["fullUrl"]) == (1, "https://here.example/fhir/Observation/o")
+    assert "total" not in json.loads(searchset("b", [], [("self", "x")]))
+    assert json.loads(bundle("history", [])) == {"resourceType": "Bundle", "type": "history"}
+
+
+def test_a_finding_says_where_in_both_languages() -> None:
+    finding = Finding("unknown-code", "hold", "性别代码 X 不在表中", "Patient.gender", "性别", "a.map:3:5")
+    chinese, english = operation_outcome([finding]), operation_outcome([finding], "en")
+    for made in (chinese, english):
+        OperationOutcome.model_validate(made)
+        (issue,) = made["issue"]
+        assert (issue["severity"], issue["code"], issue["expression"], issue["diagnostics"]) == (
+            "error",
+            "code-invalid",
+            ["Patient.gender"],
+            "性别 · a.map:3:5",
+        )
+    assert chinese["issue"][0]["details"]["text"] == finding.message
+    assert english["issue"][0]["details"]["text"].isascii()
+
+
+def test_every_issue_type_is_one_of_r4() -> None:
+    codes = load().codes("http://hl7.org/fhir/ValueSet/issue-type")
+    assert codes is not None
+    known = {code for _, code in codes}
+    used = {issue_type(c) for c in (*ISSUE_TYPES, "bad-date", "missing-x", "something-else")}
+    assert used <= known
+    OperationOutcome.model_validate(operation_outcome([]))
