@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.restjson.pointer import Path, fault, parse, resolve
-from adapters.restjson.split import fault_at, pieces
+from adapters.restjson.split import UNREADABLE, fault_at, pieces
 from gateway.adapter import Extract, GroupLayout, Layout
 from gateway.errors import ConfigError, Finding
 from gateway.record import Fields, Row
@@ -68,9 +68,8 @@ def _row(profiles: Sequence[_Profile], piece: bytes, number: int, offset: int) -
     position = f"记录 {number}"
     try:
         record = _decoder.decode(piece)
-    except (msgspec.DecodeError, ArithmeticError, RecursionError) as bad:
-        at = offset + (fault_at(bad) if isinstance(bad, msgspec.DecodeError) else 0)
-        text = f"{position}(正文第 {at + 1} 字节)不是合法的 JSON。请检查发送程序后重新发送这一条"
+    except (*UNREADABLE, ArithmeticError) as bad:
+        text = f"{position}(正文第 {offset + fault_at(bad) + 1} 字节)不是合法的 JSON。请检查发送程序后重新发送这一条"
         return Row(profiles[0].dataset, {}, piece, position, (Finding("not-json", "hold", text, source=position),))
     if not isinstance(record, dict):
         text = f"{position}应为一个 JSON 对象。请检查发送程序后重新发送这一条"

@@ -14,7 +14,10 @@ import msgspec
 
 from gateway.errors import Finding, Refused
 
-__all__ = ["Piece", "pieces", "refusal"]
+__all__ = ["UNREADABLE", "Piece", "fault_at", "pieces", "refusal"]
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON."""
 
 Piece = tuple[int, bytes]
 """(offset of the piece in the body, its bytes)"""
@@ -145,7 +148,7 @@ def _objects(body: _Body, wrapper: str) -> Iterator[Piece]:
 def _whole(text: bytes) -> bool:
     try:
         msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return True
 
@@ -168,7 +171,7 @@ def _lines(body: _Body) -> Iterator[Piece]:
 def _unwrapped(text: bytes, offset: int, line: int, wrapper: str) -> Iterator[Piece]:
     try:
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as fault:
+    except UNREADABLE as fault:
         raise Refused(refusal(text, fault_at(fault), line, "不是合法的 JSON")) from fault
     inner = bytes(members[wrapper]) if wrapper in members else b""
     if not inner.startswith(b"["):
@@ -179,8 +182,8 @@ def _unwrapped(text: bytes, offset: int, line: int, wrapper: str) -> Iterator[Pi
         yield at + place, piece
 
 
-def fault_at(fault: msgspec.DecodeError) -> int:
-    """The byte that a decoder's message names."""
+def fault_at(fault: Exception) -> int:
+    """The byte that a decoder's message names; 0 where it names none."""
     found = re.search(r"byte (\d+)", str(fault))
     return int(found[1]) if found else 0
 

@@ -91,6 +91,12 @@ def test_a_broken_body_is_refused_with_its_place(body: bytes) -> None:
     assert "第" in caught.value.finding.source
 
 
+def test_bytes_that_are_no_utf_8_hold_their_record_or_refuse_the_body() -> None:
+    assert [f.code for f in read(b'[{"id": "\xc2"}]')[0].findings] == ["not-json"]
+    with pytest.raises(Refused):
+        read(b'{"\xc2": 1}')
+
+
 def test_the_place_of_a_fault_is_line_and_column() -> None:
     with pytest.raises(Refused) as caught:
         read(b'{\n  "id": 1,\n  "sbp": oops\n}')
