@@ -191,11 +191,15 @@ def _walk_one(node: _Node[S], value: Any, found: list[Value[S]]) -> None:
     if members and isinstance(value, dict):
         for name, below in value.items():
             after = members.get(name)
-            if after is not None:
+            if after is None:
+                continue
+            if type(below) is list or after.picks:
                 _walk(after, below, found)
-    for test, _, after in node.conditions:
+            else:
+                _walk_one(after, below, found)
+    for test, _, chosen in node.conditions:
         if test(value):
-            _walk_one(after, value, found)
+            _walk_one(chosen, value, found)
 
 
 def refers_to(type_: str) -> Callable[[Any], bool]:

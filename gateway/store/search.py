@@ -30,7 +30,7 @@ from gateway.store.scope import Scope
 
 __all__ = ["Found", "Page", "Searcher", "holders", "search"]
 
-FEW = 2000
+FEW = 500
 """A driver that leads to fewer rows than this is read whole."""
 BUDGET = 200_000
 """Rows that one search may look at."""
@@ -216,7 +216,7 @@ class Searcher:
         places: list[Place] = []
         start = None if accurate else after
         last: Place | None = None
-        for at, row in drive.stream(connection, self._ranges(connection, question), question.order.descending, start):
+        for at, row in drive.stream(connection, self._ranges(question), question.order.descending, start):
             seen += 1
             if seen > self._budget:
                 raise _too_costly(question)
@@ -231,18 +231,16 @@ class Searcher:
                 return places, None
         return places, matched if accurate or after is None else None
 
-    def _ranges(self, connection: Connection, question: _Question) -> Sequence[PostingRange]:
-        """The postings to stream: of the value with fewest rows among those in the right order, else of the whole type."""
+    def _ranges(self, question: _Question) -> Sequence[PostingRange]:
+        """The postings to stream, all of many rows: of the first value that has them in the right order, else of the whole type."""
         plan = question.plan
         if question.order.by == "time":
             return [PostingRange(plan.updated_key, *_Bounds.of(question.conditions).written)]
-        best: Sequence[PostingRange] = ()
-        least = HIGHEST
         for driver in self._drivers(question):
             ranges = [r for r in driver if isinstance(r, PostingRange) and r.key != plan.updated_key]
-            if len(ranges) == len(driver) and (size := drive.count(connection, driver, self._few * 10)) < least:
-                best, least = ranges, size
-        return best
+            if len(ranges) == len(driver):
+                return ranges
+        raise AssertionError("the whole type is always the last driver")
 
     def _cursor(self, place: Place, type_: str, query: Query, scope: Scope) -> str:
         body = msgspec.json.encode(place)

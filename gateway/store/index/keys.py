@@ -131,8 +131,8 @@ class Indexer:
     def _finish(self, plan: Plan, draft: Draft) -> Entries:
         main = [(first, last) for slot, first, last in draft.spans if slot in plan.main]
         t = min((first for first, _ in main), default=MIN)
-        posted = sorted(draft.posted)
-        rest = sorted(draft.keys.keys() - draft.posted.keys())
+        posted = list(draft.posted)
+        rest = [key for key in draft.keys if key not in draft.posted]
         return Entries(
             t=t,
             long=bool(main) and (len(main) > 1 or main[0][1] - main[0][0] >= DAY),

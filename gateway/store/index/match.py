@@ -274,11 +274,18 @@ def _last_updated(indexer: Indexer, plan: Plan, criterion: Criterion) -> Conditi
     _allow(criterion, "")
     pairs = [_date_value(indexer, criterion, value) for value in criterion.values]
     compares = [_compare(prefix, *span) for prefix, span in pairs]
-    each = [_bounds(prefix, *span)[0] for prefix, span in pairs]
+    each = [_moments(prefix, *span) for prefix, span in pairs]
     written = min(b[0] for b in each), max(b[1] for b in each)
     return Condition(
         lambda row: any(compare(row.time, row.time) for compare in compares), [PostingRange(plan.updated_key, *written)], written=written
     )
+
+
+def _moments(prefix: str, low: int, high: int) -> tuple[int, int]:
+    """Which single moments can match."""
+    first = {"eq": low, "ap": low, "ge": low, "gt": high + 1, "sa": high + 1}
+    last = {"eq": high, "ap": high, "le": high, "lt": low - 1, "eb": low - 1}
+    return first.get(prefix, LOWEST), last.get(prefix, HIGHEST)
 
 
 def _quantity(indexer: Indexer, plan: Plan, found: Field, criterion: Criterion) -> Condition:
