@@ -1,11 +1,11 @@
 """The catalogue: all datasets, maps and profiles of a file set, checked and compiled when they are first asked for.
 
-    files = MapFiles.from_folders([builtin.MAPPINGS, site])
-    catalogue = Catalogue(files, adapters)
-    binding = catalogue.bind(source)
-    for row in binding.extract(content):
-        record = binding.record(row)
-        result = binding.map(record, MapContext(ids))
+files = MapFiles.from_folders([builtin.MAPPINGS, site])
+catalogue = Catalogue(files, adapters)
+binding = catalogue.bind(source)
+for row in binding.extract(content):
+    record = binding.record(row)
+    result = binding.map(record, MapContext(ids))
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Catalogue:
     def faults(self) -> list[Fault]:
         """Everything that is wrong with the whole set."""
         found = [f for name in self.datasets for f in self.entry(name).faults]
-        return found + check.tables(self.terms, self.files)
+        return found + check.check_all_tables(self.terms, self.files)
 
     def entry(self, name: str) -> Entry:
         """A dataset; ConfigError when there is none of that name."""
@@ -125,8 +125,8 @@ class Catalogue:
         entry.tree, wrong = parse(self.files.text(map_file), map_file)
         faults += wrong
         entry.plan = resolve(entry.tree, dataset, self.knowledge, faults)
-        check.plan(entry.plan, entry.tree, self.knowledge, faults)
-        check.profile_tables(entry.plan, entry.tables, faults)
+        check.check_plan(entry.plan, entry.profiles, self.knowledge, faults)
+        check.check_own(entry.plan, entry.tables, self.knowledge.r4, faults)
         faults.sort(key=lambda f: (f.place.file, f.place.line, f.place.column))
         entry.compiled = Compiled(entry.plan, self.terms)
         return entry
@@ -143,17 +143,29 @@ class Catalogue:
             if where in self.files:
                 entry.tables[name][table] = read_table(table, where, self.files.text(where))
             else:
-                entry.faults.append(Fault(place_of(text, path, ["tables", table]), "unknown-table", f"没有对照表文件 {where}", "来源配置旁边的 CSV", "改正文件名"))
+                entry.faults.append(
+                    Fault(place_of(text, path, ["tables", table]), "unknown-table", f"没有对照表文件 {where}", "来源配置旁边的 CSV", "改正文件名")
+                )
         adapter = self.adapters.get(profile.adapter)
         if adapter is None:
             if self.adapters:
                 known = "、".join(self.adapters)
-                entry.faults.append(Fault(place_of(text, path, ["adapter"]), "unknown-adapter", f"没有适配器 {profile.adapter}", known, "改正 adapter"))
+                entry.faults.append(
+                    Fault(place_of(text, path, ["adapter"]), "unknown-adapter", f"没有适配器 {profile.adapter}", known, "改正 adapter")
+                )
             return
         for field_path, locator in profile.locators().items():
             wrong = adapter.check_locator(locator)
             if wrong is not None:
-                entry.faults.append(Fault(place_of(text, path, ["fields", field_path.split("/")[-1]]), "locator", f"定位 {locator}: {wrong}", "适配器的定位写法", "改正定位"))
+                entry.faults.append(
+                    Fault(
+                        place_of(text, path, ["fields", field_path.split("/")[-1]]),
+                        "locator",
+                        f"定位 {locator}: {wrong}",
+                        "适配器的定位写法",
+                        "改正定位",
+                    )
+                )
 
     def bind(self, source: SourceConfig) -> Binding:
         """The profiles of one source, ready to run. ConfigError when one is not there, MapError when it does not check."""

@@ -148,7 +148,7 @@ class BodyWriter:
         if sub.rows is None:
             self._one(body, sub, into, path, flag)
             return
-        with self.out.under(f"for {sub.rows.variable} in {rows_text(sub.rows)}:"):
+        with self.out.under(f"for i{sub.rows.variable[1:]}, {sub.rows.variable} in enumerate({rows_text(sub.rows)}):"):
             open_row(self.out, sub.rows)
             if sub.rows.is_group:
                 with self.out.under(f"if '@held' in {sub.rows.variable}:"):

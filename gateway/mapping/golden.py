@@ -76,7 +76,7 @@ def examples(catalogue: Catalogue, entry: Entry) -> Iterator[Example]:
             made = json.loads(content, parse_float=str, parse_int=str)
             yield Example(entry.name, path.rsplit("/", 1)[1].removesuffix(".in.json"), path, str(made["profile"]), made)
         except (ValueError, KeyError) as e:
-            raise ConfigError(f"{path}: 不是例子文件({type(e).__name__}); 应为 {{\"profile\": …, \"fields\": {{…}}}}") from e
+            raise ConfigError(f'{path}: 不是例子文件({type(e).__name__}); 应为 {{"profile": …, "fields": {{…}}}}') from e
 
 
 def binding_for(catalogue: Catalogue, example: Example) -> Binding:

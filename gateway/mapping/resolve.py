@@ -78,16 +78,14 @@ class _Resolver:
             inner = scope
             if block.each is not None:
                 rows = self._rows(block.each, scope, quiet=True)
-                inner = scope.within(*rows[1:]) if rows else scope
+                inner = scope.within(rows[1], rows[0].path, True) if rows else scope
             if block.name in self.values.block_names:
                 self.fault(block.place, "block-twice", f"块名 {block.name} 用了两次", "每个块一个名称", "给其中一个改名")
             self.values.block_names[block.name] = (block.type, inner.chain)
             self._names([i for i in block.items if isinstance(i, model.Block)], inner)
 
-    def _rows(
-        self, each: model.Each, scope: Scope, quiet: bool = False, block: bool = True
-    ) -> tuple[plan.Rows, Alias, tuple[str, ...] | None] | None:
-        """The rows of an `each`, the alias it gives and its path; None with a fault when it repeats nothing."""
+    def _rows(self, each: model.Each, scope: Scope, quiet: bool = False) -> tuple[plan.Rows, Alias] | None:
+        """The rows of an `each` and the alias it gives; None with a fault when it repeats nothing."""
         group, depth, parts = scope.top, 0, each.ref.parts
         alias = scope.alias(parts[0])
         if alias is not None and alias.group is not None and len(parts) > 1:
@@ -100,7 +98,7 @@ class _Resolver:
             inner = group.groups[name]
             source: plan.Value = plan.Item("row", True, each.place, f"r{depth}", None, name)
             rows = plan.Rows(source, inner.path, f"r{made_depth}", True, each.place)
-            return rows, Alias(each.name, made_depth, inner, None), inner.path if block else None
+            return rows, Alias(each.name, made_depth, inner, None)
         found = group.fields.get(name) if len(parts) == 1 else None
         if found is not None and found.repeats:
             if not quiet:
@@ -108,7 +106,7 @@ class _Resolver:
             source = plan.Read("any", True, each.place, found, depth, "")
             path = (*found.group, found.name)
             rows = plan.Rows(source, path, f"r{made_depth}", False, each.place)
-            return rows, Alias(each.name, made_depth, None, found), path if block else None
+            return rows, Alias(each.name, made_depth, None, found)
         if not quiet:
             known = [*group.groups, *(f.name for f in group.fields.values() if f.repeats)]
             message = f"{each.ref.text} 不重复, 不能 each" if found is not None else f"没有组 {each.ref.text}{nearest(name, known)}"
@@ -156,7 +154,7 @@ class _Resolver:
             found = self._rows(block.each, scope)
             if found is None:
                 return None
-            rows, inner = found[0], scope.within(found[1], found[2])
+            rows, inner = found[0], scope.within(found[1], found[0].path, True)
         body = plan.Body(block.type, self.known.r4.types[block.type].elements, block.type)
         made = plan.BlockPlan(
             len(self.plan.all_blocks),
@@ -228,10 +226,10 @@ class _Resolver:
             return
         rows, inner = None, scope
         if item.each is not None:
-            found = self._rows(item.each, scope, block=False)
+            found = self._rows(item.each, scope)
             if found is None:
                 return
-            rows, inner = found[0], scope.within(found[1], None)
+            rows, inner = found[0], scope.within(found[1], found[0].path, False)
         when = self._condition(item.when, inner)
         sub = plan.Sub(slot, self._body(slot), rows, when, True, line)
         if slot.open or not sub.body.elements:

@@ -116,8 +116,10 @@ class Values:
         name = ref.parts[0]
         _, chain = self.block_names[name]
         self.line.constant = False
-        if chain == scope.chain[: len(chain)]:
+        if chain == scope.rows[: len(chain)]:
             return plan.Link("Reference", False, ref.place, name, "same", len(chain))
+        if scope.rows == chain[: len(scope.rows)]:
+            return plan.Link("Reference", True, ref.place, name, "inner", len(scope.rows))
         if scope.chain == chain[: len(scope.chain)]:
             return plan.Link("Reference", True, ref.place, name, "inner", len(scope.chain))
         raise self.wrong(

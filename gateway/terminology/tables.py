@@ -155,5 +155,7 @@ def _identifier(row: dict[str, str]) -> IdentifierSystem:
 
 
 def _item(row: dict[str, str]) -> Item:
-    limits = [Decimal(v) if (v := (row.get(c) or "").strip()) else None for c in ("possible_low", "possible_high", "alarm_low", "alarm_high", "molar_mass")]
+    limits = [
+        Decimal(v) if (v := (row.get(c) or "").strip()) else None for c in ("possible_low", "possible_high", "alarm_low", "alarm_high", "molar_mass")
+    ]
     return Item(row["loinc"], row.get("display") or "", row.get("ucum") or "", limits[0], limits[1], limits[2], limits[3], limits[4])

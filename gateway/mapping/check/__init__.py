@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.mapping.check.entry import plan, profile_tables, tables
+from gateway.mapping.check.entry import check_all_tables, check_own, check_plan
+from gateway.mapping.check.identity import check_change
 
-__all__ = ["plan", "profile_tables", "tables"]
+__all__ = ["check_all_tables", "check_change", "check_own", "check_plan"]
