@@ -112,8 +112,10 @@ SAID: dict[str, dict[str, str]] = {
     "OBR-25": {"severity": "hold"},
     "OBX-3": {"required": "yes", "severity": "hold"},
     "OBX-4": {"required": "optional-key"},
-    "OBX-5": {"note": "类型由 OBX-2 决定"},
+    "OBX-5": {"note": "Observation value; 类型由 OBX-2 决定"},
     "OBX-11": {"severity": "hold"},
+    "NK1-4": {"repeats": ""},
+    "PV1-45": {"repeats": ""},
     "DG1-3": {"severity": "hold"},
     "AL1-3": {"severity": "hold"},
     "MSH-7": {"severity": "note"},
@@ -153,12 +155,13 @@ def _segment(segment: str, group: str, only: frozenset[int] | None) -> list[dict
         kind, title = definition[2], definition[3]
         row = {
             "name": f"{segment}-{number}",
-            "label": title.replace("_", " ").capitalize(),
+            "label": f"{segment}-{number}",
             "group": group,
             "repeats": "yes" if most == -1 or most > 1 else "",
             "type": TYPES.get(kind, kind),
             "required": "no",
             "source": f"HL7 v2.5.1 {segment}",
+            "note": title.replace("_", " ").capitalize(),
         }
         found.append(row | SAID.get(row["name"], {}))
     return found

@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.identity.numbers import person_number
-from gateway.mapping.functions import REGISTRY, Choice, Env, Example, Fault, function
+from gateway.mapping.functions import Choice, Env, Example, Fault, function
 from gateway.mapping.functions.dates import date_time, time
 from gateway.mapping.functions.numerals import plain_number
 from gateway.mapping.functions.quantity import MMOL, measured
+from gateway.mapping.functions.results import result
 
 SYSTEMS = {
     "LN": "http://loinc.org",
@@ -242,7 +243,7 @@ def v2_value(env: Env, value: Any, kind: Any, unit: Any = None) -> Choice | Faul
     if named == "NM" and (number := plain_number(text)) is not None:
         quantity = measured("", number, "", shown)
         return quantity if isinstance(quantity, Fault) and quantity.value is None else _as_choice(quantity)
-    found: Choice | Fault | None = REGISTRY["result"].call(text, shown)  # printed results: `>28.4`, `阴性(-)`, `1:80`, `3.3~6.1`
+    found: Choice | Fault | None = result(env, text, shown)  # printed results: `>28.4`, `阴性(-)`, `1:80`, `3.3~6.1`
     return found
 
 
