@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from gateway.fhir.ucum import builtin_units
 from gateway.mapping.functions import Choice, Env, Example, Fault, function
 from gateway.mapping.functions.numerals import plain_number
 from gateway.mapping.functions.quantity import MMOL, coded, measured, split_number
@@ -135,6 +136,7 @@ def _range(text: str, unit: str | None) -> dict[str, Any] | None:
         Example("见图文报告", (None,), Choice("string", "见图文报告")),
         Example("-", ("mmol/L",), Fault("no-result", "")),
         Example("5.6", ("某单位",), Fault("unknown-unit", "")),
+        Example("101 mg/dL", ("mmol/L",), Fault("unit-contradiction", "")),
     ],
 )
 def result(env: Env, value: str, unit: str | None = None) -> Choice | Fault:
@@ -155,8 +157,10 @@ def result(env: Env, value: str, unit: str | None = None) -> Choice | Fault:
     if limits := _range(plain, unit):
         return Choice("Range", limits, extra)
     parts = split_number(text)
-    if parts is None or (parts[2] and unit and len(parts[2]) > 20):
+    if parts is None or (parts[2] and builtin_units().code(parts[2]) is None):
         return Choice("string", value.strip(), extra)
+    if parts[2] and unit and builtin_units().code(unit) != builtin_units().code(parts[2]):
+        return Fault("unit-contradiction", "结果后面写的单位与单位列不同, 不能确定是哪一个; 请来源系统更正其中之一")
     return _quantity(*parts, unit, flag)
 
 
