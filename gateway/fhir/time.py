@@ -85,8 +85,9 @@ def period(value: dict[str, Any], zone: tzinfo = CHINA) -> Interval | None:
 
 def timing(value: dict[str, Any], zone: tzinfo = CHINA) -> Interval | None:
     """Outer interval of a Timing: from its first to its last event, or its repeat.boundsPeriod."""
-    found = [i for e in value.get("event", ()) if isinstance(e, str) and (i := interval(e, zone)) is not None]
-    bounds = value.get("repeat", {}).get("boundsPeriod")
+    events, repeat = value.get("event"), value.get("repeat")
+    found = [i for e in (events if isinstance(events, list) else ()) if isinstance(e, str) and (i := interval(e, zone)) is not None]
+    bounds = repeat.get("boundsPeriod") if isinstance(repeat, dict) else None
     if isinstance(bounds, dict) and (outer := period(bounds, zone)) is not None:
         found.append(outer)
     return (min(i[0] for i in found), max(i[1] for i in found)) if found else None

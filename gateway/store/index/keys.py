@@ -8,7 +8,6 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -22,7 +21,7 @@ from gateway.fhir.parameters import SearchParameter, branches
 from gateway.fhir.path import Extractor
 from gateway.fhir.time import CHINA, MIN
 from gateway.store.index.slots import Draft, Keys, Slot
-from gateway.store.index.spans import pack
+from gateway.store.index.spans import pack, packed
 from gateway.store.index.values import Encode, encoder
 
 __all__ = ["Entries", "Indexer", "Plan", "Slot", "default_indexer"]
@@ -137,7 +136,7 @@ class Indexer:
             t=t,
             long=bool(main) and (len(main) > 1 or main[0][1] - main[0][0] >= DAY),
             posted=posted,
-            keys=struct.pack(f">{len(posted) + len(rest)}q", *posted, *rest),
+            keys=packed(posted + rest),
             spans=pack([(slot.dates, first, last) for slot, first, last in draft.spans]),
             amounts=pack(draft.amounts),
             texts=msgspec.json.encode(draft.texts) if draft.texts else None,

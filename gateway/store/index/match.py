@@ -25,7 +25,7 @@ from gateway.store.index.values import LONGEST, normalised
 __all__ = ["Condition", "Driver", "IdentifierRange", "PostingRange", "Row", "StringRange", "compile_criterion"]
 
 Test = Callable[["Row"], bool]
-_NEEDLE = struct.Struct(">q")
+_NEEDLE = struct.Struct("<q")
 
 
 class Row(NamedTuple):

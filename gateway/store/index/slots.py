@@ -21,13 +21,14 @@ class Keys:
     def __init__(self, secret: bytes, zone: tzinfo, base: str) -> None:
         self.zone = zone
         self.base = base.rstrip("/")
-        self._secret = secret
+        self._seed = hashlib.blake2b(digest_size=8, key=secret)
         self.key: Callable[..., int] = lru_cache(maxsize=1 << 16)(self._key)
 
     def _key(self, *parts: str) -> int:
         """Even signed 64-bit hash of the parts; the odd ones belong to resources whose main date is long."""
-        digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
-        return int(_DIGEST.unpack(digest)[0]) & ~1
+        hasher = self._seed.copy()
+        hasher.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
+        return int(_DIGEST.unpack(hasher.digest())[0]) & ~1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-__all__ = ["HIGHEST", "LOWEST", "implied", "pack", "sortable", "unpack"]
+__all__ = ["HIGHEST", "LOWEST", "implied", "pack", "packed", "sortable", "unpack"]
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 _DOUBLE = struct.Struct(">d")
 _WHOLE = struct.Struct(">q")
-_SPAN = struct.Struct(">qqq")
+_SPAN = struct.Struct("<qqq")
 
 
 def sortable(number: Decimal | int | float) -> int:
@@ -30,9 +32,17 @@ def implied(number: Decimal) -> tuple[Decimal, Decimal]:
     return number - half, number + half
 
 
+def packed(numbers: Sequence[int]) -> bytes:
+    """Whole numbers of 64 bits, little-endian, eight bytes each."""
+    held = array("q", numbers)
+    if sys.byteorder == "big":
+        held.byteswap()
+    return held.tobytes()
+
+
 def pack(spans: Iterable[tuple[int, int, int]]) -> bytes:
     """(key, first, last) 24 bytes each."""
-    return b"".join([_SPAN.pack(*span) for span in spans])
+    return packed([number for span in spans for number in span])
 
 
 def unpack(blob: bytes) -> Iterator[tuple[int, int, int]]:

@@ -40,7 +40,7 @@ row = Table(
     Column("time", Id, nullable=False),  # when this version was written: the order of _lastUpdated
     Column("updated", Id, nullable=False),  # key of its _lastUpdated posting
     Column("posted", Integer, nullable=False),  # how many keys, from the first, have postings
-    Column("keys", LargeBinary, nullable=False),  # 8 bytes each, big-endian
+    Column("keys", LargeBinary, nullable=False),  # 8 bytes each, little-endian
     Column("spans", LargeBinary, nullable=False),  # (key, first, last) 24 bytes each: dates
     Column("amounts", LargeBinary, nullable=False),  # (key, low, high) 24 bytes each: quantities and numbers
     Column("texts", LargeBinary),  # JSON [[key, text], ...]: strings and uris as they are

@@ -69,8 +69,8 @@ def _token(keys: Keys, slot: Slot, type_: str) -> Encode:
             put(value.get("system"), value.get("code"), draft)
 
     def concept(value: Any, draft: Draft) -> None:
-        if isinstance(value, dict):
-            for one in value.get("coding", ()):
+        if isinstance(value, dict) and isinstance(value.get("coding"), list):
+            for one in value["coding"]:
                 coding(one, draft)
 
     def identifier(value: Any, draft: Draft) -> None:
@@ -164,7 +164,7 @@ def _string(keys: Keys, slot: Slot, type_: str) -> Encode:
         if isinstance(value, dict):
             for name in names:
                 found = value.get(name, ())
-                yield from [found] if isinstance(found, str) else [f for f in found if isinstance(f, str)]
+                yield from [f for f in (found if isinstance(found, list) else [found]) if isinstance(f, str)]
 
     return string
 
@@ -202,7 +202,7 @@ def _quantity(keys: Keys, slot: Slot, type_: str) -> Encode:
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     try:
         return sortable(value)

@@ -179,7 +179,7 @@ class IndexWriter:
         old: set[Posting] = set()
         strings, identifiers = [], []
         for rid, t, long, time, updated, posted, keys, _, _, texts, numbers in self._engine.stored(cursor, rids):
-            old |= {(key | long, t, rid) for key in struct.unpack_from(f">{posted}q", keys)}
+            old |= {(key | long, t, rid) for key in struct.unpack_from(f"<{posted}q", keys)}
             old.add((updated, time, rid))
             for key, text in msgspec.json.decode(texts) if texts else ():
                 strings += [(key, value, rid) for value in {normalised(text)[:LONGEST], text[:LONGEST]}]
