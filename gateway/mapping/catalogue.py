@@ -10,7 +10,7 @@ for row in binding.extract(content):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import BinaryIO
@@ -33,7 +33,7 @@ from gateway.mapping.profile import Profile, check_profile, layout_of, place_of,
 from gateway.mapping.resolve import Knowledge, resolve
 from gateway.mapping.source import Recorder
 from gateway.mapping.syntax import parse
-from gateway.record import MapResult, Record, Row
+from gateway.record import Fields, MapResult, Record, Row
 from gateway.terminology.tables import CodeTable, Terms, nearest, read_table, read_terms
 
 __all__ = ["Binding", "Catalogue", "Entry", "MapContext", "ProfileOfDataset"]
@@ -209,7 +209,7 @@ class Bound:
         self.of = ProfileOfDataset(f"{entry.name}/{name}", self.profile.mode, catalogue.digest(entry, name))
         used = frozenset(f"{path}.{component}" if component else path for path, component in entry.plan.used)
         self.layout = layout_of(self.profile, entry.dataset, name, used, source.zone)
-        self._runs: dict[tuple[bytes, str, bool, bool], object] = {}
+        self._runs: dict[tuple[bytes, str, bool, bool], Callable[[Fields, Trace | None], MapResult]] = {}
 
     def run(self, record: Record, context: MapContext, trace: Trace | None = None) -> MapResult:
         """Maps a record; findings of the record come first."""
@@ -219,7 +219,7 @@ class Bound:
             env = Env(self.source.zone, self.source.authority, context.ids.base, self.source.organisation)
             sender = Sender(env, self.recorder.locators, self.tables)
             mapped = self._runs[cache] = self.compiled.bind(sender, context, trace is not None)
-        result: MapResult = mapped(record.fields, trace)  # type: ignore[operator] - the cache is typed loosely to spare a protocol
+        result = mapped(record.fields, trace)
         if record.findings:
             result.findings[:0] = record.findings
         return result

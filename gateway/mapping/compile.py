@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from gateway.errors import Fault, Finding
+from gateway.errors import Fault, Finding, Severity
 from gateway.fhir.ids import IdScheme
 from gateway.mapping import plan, runtime
 from gateway.mapping.emit import Program
@@ -92,8 +92,8 @@ class Compiled:
         for name, person in program.persons.items():
             dataset = self.plan.dataset
             names[name] = Persons(person, dataset, self.terms.identifiers, env.authority, ids.base, context.portable, reports.fault)
-        for name, (type_, namespace) in program.keyed.items():
-            maker = _reference if name.startswith("ref") else _key
+        for name, (kind, type_, namespace) in program.keyed.items():
+            maker = _reference if kind == "ref" else _key
             names[name] = maker(type_, namespace, context)
         return names
 
@@ -138,9 +138,9 @@ def _without_doubles(result: MapResult) -> None:
             seen[(draft.type, draft.id)] = draft
             kept.append(draft)
         elif first.body != draft.body:
-            severity = "note" if draft.compose == "merge" else "hold"
+            severity: Severity = "note" if draft.compose == "merge" else "hold"
             message = f"一份记录里有两个业务号相同而内容不同的 {draft.block}; 请在来源核对, 或在映射的 key(...) 里加上能区分它们的字段"
-            result.findings.append(Finding("double-key", severity, message, draft.type))  # type: ignore[arg-type] - one of two Severity texts
+            result.findings.append(Finding("double-key", severity, message, draft.type))
     result.drafts[:] = kept
 
 

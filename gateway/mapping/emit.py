@@ -19,8 +19,7 @@ class Program:
     functions: dict[str, Any] = field(default_factory=dict)  # f3 -> Function
     tables: dict[str, plan.Translate] = field(default_factory=dict)  # T3 -> translation
     persons: dict[str, plan.Person] = field(default_factory=dict)  # person3 -> numbers
-    keyed: dict[str, tuple[str, str]] = field(default_factory=dict)  # s3 -> (kind, namespace)
-    code_in: dict[str, str] = field(default_factory=dict)
+    keyed: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # key3, ref3 -> ("key" or "ref", type, namespace)
 
 
 class Writer:

@@ -70,7 +70,7 @@ class _MapWriter:
             if block.index in self.forward and block.type != "Patient":
                 self.out.put("A0 = []")
                 parts, needed = self._key_parts(block)
-                made = self.out.named(self.out.program.keyed, "key", (block.type, self._key(block).namespace))
+                made = self.out.named(self.out.program.keyed, "key", ("key", block.type, self._key(block).namespace))
                 self._store(block, f"{{'reference': {block.type + '/'!r} + {made}({parts})[0]}} if {needed or 'True'} else None")
             for entry in block.body.entries:
                 if isinstance(entry, plan.BlockPlan) and any(b.index in self.forward for b in _tree(self.plan, entry)):
@@ -157,7 +157,7 @@ class _MapWriter:
     def _keyed(self, block: plan.BlockPlan) -> None:
         out, key = self.out, self._key(block)
         parts, needed = self._key_parts(block)
-        made = out.named(out.program.keyed, "key", (block.type, key.namespace))
+        made = out.named(out.program.keyed, "key", ("key", block.type, key.namespace))
         if needed:
             with out.under(f"if not ({needed}):"):
                 out.put(f"no_key(A, {key.line}, {parts})")

@@ -199,7 +199,7 @@ class BodyWriter:
         return got
 
     def _finish(self, body: plan.Body, sub: plan.Sub, into: str, made: str, flag: str, own: str) -> None:
-        out, key = self.out, sub.slot.key
+        out = self.out
         missing = missing_text(sub.body, made)
         if missing:
             with out.under(f"if {missing}:"):

@@ -137,7 +137,7 @@ class ValueWriter:
 
     def _ref_to(self, value: plan.RefTo, line: int) -> str:
         parts, missing = self.parts(value.parts, line)
-        made = self.out.named(self.out.program.keyed, "ref", (value.target, value.namespace))
+        made = self.out.named(self.out.program.keyed, "ref", ("ref", value.target, value.namespace))
         return self._put(f"{made}({parts}) if {missing} else None" if missing else f"{made}({parts})")
 
     def parts(self, parts: tuple[plan.Value, ...], line: int) -> tuple[str, str]:
@@ -178,7 +178,7 @@ class ValueWriter:
         """Python text of a condition; reads are put before it."""
         if isinstance(cond, plan.Not):
             return f"not ({self.condition(cond.part, line)})"
-        if isinstance(cond, plan.All | plan.Any_):
+        if isinstance(cond, plan.All | plan.Either):
             word = " and " if isinstance(cond, plan.All) else " or "
             return "(" + word.join(self.condition(p, line) for p in cond.parts) + ")"
         return self._compare(cond, line)

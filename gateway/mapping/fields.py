@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from gateway.errors import RANK
+from gateway.errors import Severity
 from gateway.mapping.model import Fault, Place
 from gateway.terminology.tables import Code, Terms
 
@@ -17,6 +17,7 @@ COLUMNS = (
 ).split(",")
 PLAIN_TYPES = frozenset({"text", "code", "date", "datetime", "time", "integer", "decimal", "boolean", "id", "phone", "group"})
 PRIMITIVE_V2 = frozenset({"DT", "DTM", "FT", "GTS", "ID", "IS", "NM", "SI", "ST", "TM", "TN", "TX", "varies", "TS_TEXT"})
+_SEVERITIES: dict[str, Severity] = {"note": "note", "drop": "drop", "hold": "hold"}
 REQUIRED = frozenset({"", "yes", "no", "key", "optional-key"})
 
 
@@ -48,7 +49,7 @@ class Field:
     unit: str
     limits: Limits
     required: str
-    severity: str
+    severity: Severity | None
     identifier: str
     source: str
     note: str
@@ -133,15 +134,19 @@ def read_dataset(name: str, folder: str, text: str, terms: Terms, faults: list[F
 
 
 def _add(dataset: Dataset, row: dict[str, str], place: Place, terms: Terms, faults: list[Fault]) -> None:
-    wrong = lambda code, message, expected, step: faults.append(Fault(place, code, message, expected, step))  # noqa: E731 - a short hand for nine faults
-    get = lambda column: row.get(column, "")  # noqa: E731 - absent columns were reported with the header
+    def wrong(code: str, message: str, expected: str, step: str) -> None:
+        faults.append(Fault(place, code, message, expected, step))
+
+    def get(column: str) -> str:
+        return row.get(column, "")
+
     path = tuple(p for p in get("group").split("/") if p)
     group = dataset.top
     for step in path:
         group = group.groups.setdefault(step, Group(step, (*group.path, step)))
     if get("required") not in REQUIRED:
         wrong("fields-required", f"required 写作 {get('required')}", "yes、no、key 或 optional-key", "改正这一列")
-    if get("severity") not in {"", *RANK}:
+    if get("severity") not in {"", *_SEVERITIES}:
         wrong("fields-severity", f"severity 写作 {get('severity')}", "note、drop 或 hold", "改正这一列")
     made = Field(
         name=get("name"),
@@ -155,7 +160,7 @@ def _add(dataset: Dataset, row: dict[str, str], place: Place, terms: Terms, faul
         unit=get("unit"),
         limits=Limits(*(_number(get(c), c, place, faults) for c in ("possible_low", "possible_high", "alarm_low", "alarm_high"))),
         required=get("required") or "no",
-        severity=get("severity"),
+        severity=_SEVERITIES.get(get("severity")),
         identifier=get("identifier"),
         source=get("source"),
         note=get("note"),

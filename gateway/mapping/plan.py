@@ -176,7 +176,7 @@ class All:
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class Either:
     """`or`."""
 
     parts: tuple[Condition, ...]
@@ -189,7 +189,7 @@ class Not:
     part: Condition
 
 
-Condition = Compare | All | Any_ | Not
+Condition = Compare | All | Either | Not
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,10 @@ class _Resolver:
             self.plan.blocks.append(made)
         made.when = self._condition(block.when, inner)
         if block.by is not None:
-            made.by = self._quiet(lambda: self.values.ref(block.by, inner)) if block.by else None
+            try:
+                made.by = self.values.ref(block.by, inner)
+            except Unresolved:
+                made.by = None
         if block.type == "Patient":
             made.resident = self._resident(block)
         self._fill(body, block.items, inner, made)
@@ -186,12 +189,6 @@ class _Resolver:
         if parent is not None:
             parent.body.entries.append(made)
         return made
-
-    def _quiet(self, read: object) -> plan.Value | None:
-        try:
-            return read()  # type: ignore[no-any-return, operator] - a thunk made two lines above
-        except Unresolved:
-            return None
 
     def _resident(self, block: model.Block) -> int | None:
         """The person(...) let that a Patient block is about: named by `id = NAME`, else the first one."""
@@ -328,7 +325,7 @@ class _Resolver:
             return plan.Not(part) if part else None
         if isinstance(cond, model.Junction):
             parts = tuple(p for p in (self._condition(c, scope) for c in cond.parts) if p is not None)
-            return plan.All(parts) if cond.word == "and" else plan.Any_(parts)
+            return plan.All(parts) if cond.word == "and" else plan.Either(parts)
         try:
             source = self.values.ref(cond.ref, scope)
             return plan.Compare(source, cond.op, tuple(self.values.value(v, scope, None) for v in cond.values))

@@ -236,7 +236,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 def _gravest(info: plan.LineInfo) -> Severity:
-    named: list[Severity] = [f.severity for f in info.fields if f.severity]  # type: ignore[misc] - fields.csv was checked against RANK
+    named = [f.severity for f in info.fields if f.severity]
     return max(named, key=RANK.__getitem__) if named else "drop"
 
 
@@ -256,7 +256,8 @@ def _strip(value: Any, lost: set[str]) -> bool:
                     value[key] = kept
                     if not kept:
                         del value[key]
-                found = any([_strip(i, lost) for i in kept]) or found
+                for one in kept:
+                    found = _strip(one, lost) or found
             else:
                 found = _strip(inner, lost) or found
     return found

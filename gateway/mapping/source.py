@@ -172,7 +172,7 @@ class Recorder:
             for one in _listed(fields.get(field.name)):
                 code = one if isinstance(one, str) else one.get("1") if isinstance(one, dict) else None
                 if code is not None and code not in known:
-                    message = f"{field.label} 的代码 {code} 不在值域 {field.codes_name} 里; 请更正来源, 或在来源配置 [codes.{field.name}] 里写明它对应哪个国家代码"
+                    message = f"{field.label} 的代码 {code} 不在值域 {field.codes_name} 里; 请更正来源, 或在来源配置 [codes.{field.name}] 里写明对应"
                     findings.append(self._finding(field, "unknown-code", severity, message))
 
         return step
