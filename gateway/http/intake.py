@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.errors import ConfigError, Finding, TransientError
+from gateway.fhir.outcome import operation_outcome
 from gateway.http.bodies import Oversized, read_body
 from gateway.http.callers import Caller
-from gateway.http.problems import Problem, issue, outcome
+from gateway.http.problems import FHIR_JSON, Problem, language
 from gateway.http.receipts import STATUS, receipt_view
 from gateway.record import Incoming, Receipt
 from gateway.site import Site
@@ -36,7 +35,7 @@ async def take(request: Request, site: Site, name: str) -> Response:
     except TransientError:
         zh, en = "暂时无法保存, 未收下; 请稍后重发", "Could not be stored now; send it again later"
         raise Problem(503, "transient", zh, en, headers={"Retry-After": "5"}) from None
-    return respond(receipt, isinstance(body, Oversized))
+    return respond(receipt, language(request), isinstance(body, Oversized))
 
 
 def _incoming(request: Request, body: bytes | Oversized) -> Incoming:
@@ -51,12 +50,10 @@ def _incoming(request: Request, body: bytes | Oversized) -> Incoming:
     return Incoming(body.head, kind, name, peer, refused=Finding("too-large", "refuse", text))
 
 
-def respond(receipt: Receipt, oversized: bool = False) -> Response:
+def respond(receipt: Receipt, language: str, oversized: bool = False) -> Response:
     """The answer to a receipt: JSON with one outcome a record, or an OperationOutcome when the message was refused as a whole."""
     if receipt.state == "refused":
         found = receipt.findings or [Finding("refused", "refuse", "报文被拒绝")]
-        issues: list[dict[str, Any]] = [
-            issue("too-long" if oversized else "invalid", f.message, expression=f.target, diagnostics=f.code) for f in found
-        ]
-        return outcome(issues, 413 if oversized else 422, {"X-Message-Id": str(receipt.message)})
+        headers = {"X-Message-Id": str(receipt.message), "Content-Type": f"{FHIR_JSON}; charset=utf-8"}
+        return Response(orjson.dumps(operation_outcome(found, language)), 413 if oversized else 422, headers)
     return Response(orjson.dumps(receipt_view(receipt)), STATUS[receipt.state], {"X-Message-Id": str(receipt.message)}, "application/json")

@@ -20,8 +20,13 @@ class Text:
     en: str
 
     def of(self, request: Request) -> str:
-        """In the language that Accept-Language prefers; Chinese unless English comes first."""
-        return self.en if request.headers.get("accept-language", "").strip().lower().startswith("en") else self.zh
+        """In the caller's language."""
+        return self.en if language(request) == "en" else self.zh
+
+
+def language(request: Request) -> str:
+    """`en` when Accept-Language puts English first, else `zh`."""
+    return "en" if request.headers.get("accept-language", "").strip().lower().startswith("en") else "zh"
 
 
 class Problem(Exception):

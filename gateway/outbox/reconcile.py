@@ -92,7 +92,7 @@ def _batches(database: Database, destination: str) -> Iterator[list[Held]]:
 def _there(server: FhirServer, wanted: Sequence[Held]) -> dict[Name, bytes]:
     """Comparable content of those the server has."""
     found: dict[Name, bytes] = {}
-    for type_, group in groupby(sorted((h.name for h in wanted)), key=lambda n: n[0]):
+    for type_, group in groupby(sorted(h.name for h in wanted), key=lambda n: n[0]):
         ids = {upstream_id(id_): id_ for _, id_ in group}
         if type_ in UNSEARCHED:
             for theirs, ours in ids.items():

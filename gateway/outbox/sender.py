@@ -72,14 +72,14 @@ class Sender:
         lanes = deliveries.claim(self.database, name, worker, self.clock.now(), LEASE, LANES)
         if not lanes:
             return False
-        wanted: set[Name] = {tuple(item) for lane in lanes for d in lane.deliveries for item in d.items}
+        wanted: set[Name] = {item for lane in lanes for d in lane.deliveries for item in d.items}
         round_ = Round(self.server, self.state, Ports(self._held, self._versions), self.base, self.clock.now, self.destination.max_entries)
         self._settle(lanes, round_.run(wanted))
         return True
 
     def _held(self, names: set[Name]) -> dict[Name, Held]:
         found = deliveries.current(self.database, self.destination.name, sorted(names))
-        return {(h.type, h.id): Held(h.version, h.content, h.delivered or 0, h.etag or "") for h in found}
+        return {(h.type, h.id): Held(h.version, None if h.deleted else h.content, h.delivered or 0, h.etag or "") for h in found}
 
     def _versions(self, name: Name) -> Iterable[Resource]:
         with self.database.engine.connect() as connection:

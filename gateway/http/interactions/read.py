@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#read
 
 from __future__ import annotations
 
-from email.utils import formatdate
+from email.utils import format_datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +31,7 @@ def handle(request: Request, site: Site, type_: str, id_: str) -> Response:
         found = resources.read(connection, type_, id_, Scope.all(request.state.caller.client))
     if found is None:
         raise Problem(404, "not-found", f"没有 {type_}/{id_}", f"{type_}/{id_} is not known")
-    headers = {"ETag": f'W/"{found.version}"', "Last-Modified": formatdate(found.time / 1_000_000, usegmt=True)}
+    headers = {"ETag": f'W/"{found.version}"', "Last-Modified": format_datetime(found.time, usegmt=True)}
     if found.deleted:
         raise Problem(410, "deleted", f"{type_}/{id_} 已删除", f"{type_}/{id_} was deleted", headers=headers)
     if headers["ETag"] in [t.strip() for t in request.headers.get("if-none-match", "").split(",")]:
