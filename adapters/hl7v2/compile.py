@@ -13,35 +13,30 @@ Reader = Callable[[dict[str, Any], str, str, str, str, str, "Unescape | None"], 
 """reader(row, line, field, component, repetition, sub, unescape): fills the row from one segment; unescape None when the line has none."""
 
 
-def readers(scope: Scope) -> dict[int, dict[str, Reader]]:
-    """Readers of a scope and all inside it: id(scope) -> segment -> function."""
+def compile_readers(top: Scope) -> None:
+    """Gives every scope its readers, segment -> function."""
     source = _Source()
-    names = {(id(s), segment): source.reader(segment, cells) for s in scope.every() for segment, cells in s.cells.items()}
+    scopes = list(top.every())
+    names = [{segment: source.reader(segment, cells) for segment, cells in scope.cells.items()} for scope in scopes]
     space: dict[str, Any] = {"whole": whole, "pick": pick}
     exec(compile("\n".join(source.lines), "<hl7v2 layout>", "exec"), space)
-    found: dict[int, dict[str, Reader]] = {}
-    for (scope_id, segment), name in names.items():
-        found.setdefault(scope_id, {})[segment] = space[name]
-    return found
+    for scope, named in zip(scopes, names, strict=True):
+        scope.readers = {segment: space[name] for segment, name in named.items()}
 
 
 def whole(value: str, component: str, sub: str, unescape: Unescape | None) -> dict[str, str]:
-    """Every component and subcomponent of a composite; the text as a whole under ""."""
-    found = {"": unescape(value) if unescape else value}
+    """Every component of a composite, and the subcomponents where there are several; the text as a whole under ""."""
+    text = unescape(value) if unescape else value
     if component not in value and sub not in value:
-        found["1"] = found["1.1"] = found[""]
-        return found
+        return {"": text, "1": text}
+    found = {"": text}
     for i, part in enumerate(value.split(component), 1):
-        text = part.strip()
-        if not text or text == '""':
-            continue
-        found[str(i)] = unescape(text) if unescape else text
-        if sub in text:
-            for j, piece in enumerate(text.split(sub), 1):
-                if inner := piece.strip():
-                    found[f"{i}.{j}"] = unescape(inner) if unescape else inner
-        else:
-            found[f"{i}.1"] = found[str(i)]
+        if part and (text := part.strip()) and text != '""':
+            found[str(i)] = unescape(text) if unescape else text
+            if sub in text:
+                for j, piece in enumerate(text.split(sub), 1):
+                    if inner := piece.strip():
+                        found[f"{i}.{j}"] = unescape(inner) if unescape else inner
     return found
 
 
@@ -118,17 +113,11 @@ class _Source:
             return lambda v: f"{cutter}({v}, cs, ss, u)"
         return lambda v: f"({v} if u is None else u({v})).strip()"
 
-    def _cutter(self, components: frozenset[str] | None) -> str:
-        if components is None:
-            return "whole_or_none" if self._known("whole_or_none", _WHOLE_OR_NONE) else ""
+    def _cutter(self, components: frozenset[str]) -> str:
         if components not in self._cutters:
-            self._cutters[components] = self._define(_cutter(sorted(components, key=_order)))
+            body = _whole_cutter(components) if "" in components else _cutter(sorted(components, key=_order))
+            self._cutters[components] = self._define(body)
         return self._cutters[components]
-
-    def _known(self, name: str, source: str) -> bool:
-        if not any(line.startswith(f"def {name}(") for line in self.lines):
-            self.lines += source.splitlines()
-        return True
 
     def _define(self, body: list[str]) -> str:
         name = f"cut_{self._count}"
@@ -137,8 +126,16 @@ class _Source:
         return name
 
 
-_WHOLE_OR_NONE = """def whole_or_none(v, cs, ss, u):
-    return whole(v, cs, ss, u) if v.strip(cs + ss + ' ') else None"""
+def _whole_cutter(components: frozenset[str]) -> list[str]:
+    """All components; a first subcomponent that the map asks for is the component itself where there is only one."""
+    firsts = sorted(c.partition(".")[0] for c in components if c.endswith(".1"))
+    return [
+        "def {name}(v, cs, ss, u):",
+        "    if v[:1] == cs and not v.strip(cs + ss + ' '): return None",
+        "    d = whole(v, cs, ss, u)",
+        *(f"    if '{first}' in d: d.setdefault('{first}.1', d['{first}'])" for first in firsts),
+        "    return d",
+    ]
 
 
 def _order(component: str) -> tuple[int, ...]:

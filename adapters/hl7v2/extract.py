@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from adapters.hl7v2 import charset, header
-from adapters.hl7v2.compile import Reader, Unescape, readers
+from adapters.hl7v2.compile import Unescape, compile_readers
 from adapters.hl7v2.escape import unescaper
 from adapters.hl7v2.header import Header, Separators
 from adapters.hl7v2.layout import Scope, plan
@@ -120,7 +120,7 @@ class Profile:
         self.options = ProfileOptions.model_validate(dict(layout.options))
         self.messages = tuple(layout.message) or tuple(self.options.message)
         self._top = plan(layout)
-        self._readers = readers(self._top)
+        compile_readers(self._top)
         scopes = list(self._top.every())[1:]
         self._grouped = {s.segment for s in scopes} | {x for s in scopes for x in s.leading}
         self._by = self._report()
@@ -148,7 +148,7 @@ class Profile:
         for start in (*patients[1:], len(lines)):
             part = lines[begin:start] if begin == 0 else [lines[0], *lines[begin:start]]
             begin = start
-            fields, findings = _Walk(self._top, self._readers, self._grouped, separators, unescape).run(part)
+            fields, findings = _Walk(self._top, self._grouped, separators, unescape).run(part)
             yield from self._split(fields, findings)
 
     def _split(self, fields: Fields, findings: tuple[Finding, ...]) -> Iterator[tuple[Fields, tuple[Finding, ...]]]:
@@ -186,8 +186,7 @@ def promote(fields: Fields, rows: Sequence[Fields], child: Scope) -> None:
 class _Walk:
     """One pass over the segments of one patient."""
 
-    def __init__(self, top: Scope, functions: dict[int, dict[str, Reader]], grouped: set[str], separators: Separators, unescape: Unescape) -> None:
-        self._functions = functions
+    def __init__(self, top: Scope, grouped: set[str], separators: Separators, unescape: Unescape) -> None:
         self._grouped = grouped
         self._s = separators
         self._unescape = unescape
@@ -220,7 +219,7 @@ class _Walk:
                         self._fill(stack[-1], leading, waiting)
                 self._fill(stack[-1], segment, line)
                 return True
-            if any(segment in c.leading for c in here.scope.children.values()):
+            if segment in here.scope.leads:
                 self._close(depth)
                 self._waiting[segment] = line
                 return True
@@ -248,7 +247,7 @@ class _Walk:
             complete(closed.scope, closed.row)
 
     def _fill(self, here: _Open, segment: str, line: str) -> None:
-        reader = self._functions.get(id(here.scope), {}).get(segment)
+        reader = here.scope.readers.get(segment)
         if reader is not None:
             s = self._s
             reader(here.row, line, s.field, s.component, s.repetition, s.sub, self._unescape if s.escape in line else None)
@@ -265,9 +264,9 @@ class _Walk:
 
 def complete(scope: Scope, row: Fields) -> None:
     """Takes up what inner groups hand up, then puts together fields that have alternatives, conditions or grafted components."""
-    for child in scope.children.values():
-        if child.promoted:
-            promote(row, row.get(child.name, ()), child)
+    for child in scope.giving:
+        if rows := row.get(child.name):
+            promote(row, rows, child)
     for choice in scope.choices:
         parts = [_joined([row.pop(cell, None) for cell in cells]) for cells in choice.parts]
         blocked = row.pop(choice.unless, None) if choice.unless else None

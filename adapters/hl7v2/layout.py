@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from adapters.hl7v2 import locator
 from adapters.hl7v2.locator import Locator, Path
 from gateway.adapter import GroupLayout, Layout
 from gateway.errors import ConfigError
 
+_WHOLE = frozenset({""})
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One field read from one segment. components: those that the map uses, None = all; only composites have any."""
+    """One field read from one segment. components: those that the map uses, "" among them = all; only composites have any."""
 
     name: str
     path: Path
     composite: bool
     repeats: bool
-    components: frozenset[str] | None = None
+    components: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class Scope:
     choices: list[Choice] = field(default_factory=list)
     children: dict[str, Scope] = field(default_factory=dict)
     promoted: dict[str, str] = field(default_factory=dict)
+    leads: frozenset[str] = frozenset()  # segments that may stand before one of the children
+    giving: tuple[Scope, ...] = ()  # children that hand fields up
+    readers: dict[str, Any] = field(default_factory=dict)  # segment -> compiled reader
 
     def every(self) -> Iterator[Scope]:
         """This scope and all inside it."""
@@ -63,6 +69,9 @@ def plan(layout: Layout) -> Scope:
     _groups(top, layout.groups, layout)
     _fields(top, layout.fields, "", layout)
     _inner(top, layout.groups, "", layout)
+    for scope in top.every():
+        scope.leads = frozenset(segment for child in scope.children.values() for segment in child.leading)
+        scope.giving = tuple(child for child in scope.children.values() if child.promoted)
     return top
 
 
@@ -98,26 +107,22 @@ def _fields(scope: Scope, given: Mapping[str, str], path: str, layout: Layout) -
         full = f"{path}/{name}" if path else name
         composite = name in layout.composites or full in layout.composites
         repeats = name in layout.repeats or full in layout.repeats
-        _place(scope, name, parsed, (composite, repeats, used.get(name, frozenset()) if composite else None))
+        _place(scope, name, parsed, (composite, repeats, used.get(name, _WHOLE)))
 
 
-def _used(layout: Layout, path: str) -> dict[str, frozenset[str] | None]:
-    """Fields of this scope that the map reads, each with the components it reads; None = the whole composite."""
-    found: dict[str, set[str] | None] = {}
+def _used(layout: Layout, path: str) -> dict[str, frozenset[str]]:
+    """Fields of this scope that the map reads, each with the components it reads; "" = the whole composite."""
+    found: dict[str, set[str]] = {}
     for entry in layout.used:
         group, _, last = entry.rpartition("/")
         if group != path:
             continue
         name, _, component = last.partition(".")
-        held = found.setdefault(name, set())
-        if not component:
-            found[name] = None
-        elif held is not None:
-            held.add(component)
-    return {name: None if parts is None else frozenset(parts) for name, parts in found.items()}
+        found.setdefault(name, set()).add(component)
+    return {name: frozenset(parts) for name, parts in found.items()}
 
 
-def _place(scope: Scope, name: str, parsed: Locator, shape: tuple[bool, bool, frozenset[str] | None]) -> None:
+def _place(scope: Scope, name: str, parsed: Locator, shape: tuple[bool, bool, frozenset[str]]) -> None:
     composite, repeats, components = shape
     if not parsed.alternatives:
         return
