@@ -31,7 +31,7 @@ class Person:
     """The resident a document is about."""
 
     name: str = "欧阳示例"
-    id_card: str = "390121197203150012"
+    id_card: str = "390121197203150014"
     archive: str = ""
     sex: str = "1"
     sex_display: str = "男"
