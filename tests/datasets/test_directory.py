@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.datasets.goldens import check_r4b, goldens
+from tests.datasets.goldens import Golden, check_r4b, goldens
 
 ORGANISATIONS = goldens("organisation")
 STAFF = goldens("staff")
 
 
 @pytest.mark.parametrize("golden", [*ORGANISATIONS.values(), *STAFF.values()], ids=lambda g: g.name)
-def test_every_resource_passes_the_r4b_models(golden: object) -> None:
-    for resource in golden.resources:  # type: ignore[attr-defined] - parametrised over Golden
+def test_every_resource_passes_the_r4b_models(golden: Golden) -> None:
+    for resource in golden.resources:
         check_r4b(resource)
 
 
