@@ -119,6 +119,7 @@ def _reference(type_: str, namespace: str, context: MapContext) -> Callable[[tup
     """parts -> Reference by id and identifier; portable: by type and identifier only."""
     system, derive, value = context.ids.system(namespace), context.ids.derive, IdScheme.value
 
+    @functools.lru_cache(maxsize=2048)  # the same doctor and department stand behind every row; the dict is shared, never changed
     def reference(parts: tuple[str, ...]) -> dict[str, Any]:
         identifier = {"system": system, "value": value(parts)}
         if context.portable:
