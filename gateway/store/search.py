@@ -26,6 +26,7 @@ from gateway.store.index import drive
 from gateway.store.index.keys import Indexer, Plan, default_indexer
 from gateway.store.index.match import Condition, Driver, IdentifierRange, PostingRange, Row, compile_criterion
 from gateway.store.index.spans import HIGHEST, LOWEST
+from gateway.store.index.values import LONGEST_SYSTEM
 from gateway.store.scope import Scope
 
 __all__ = ["Found", "Page", "Searcher", "holders", "search"]
@@ -285,7 +286,7 @@ def _too_costly(question: _Question) -> Refused:
 def holders(connection: Connection, type_: str, system: str | None, value: str, scope: Scope, indexer: Indexer | None = None) -> list[int]:
     """Rids of the resources of a type that carry this identifier, exactly (system None: whatever it is), in order."""
     key = (indexer or default_indexer()).key(type_, "identifier", value)
-    return sorted(drive.fetch(connection, [IdentifierRange(key, system, value)], HIGHEST - 1))
+    return sorted(drive.fetch(connection, [IdentifierRange(key, system and system[:LONGEST_SYSTEM], value)], HIGHEST - 1))
 
 
 @lru_cache(maxsize=1)

@@ -192,6 +192,16 @@ def test_a_new_version_is_found_by_what_it_says_now(store: Store) -> None:
     assert store.rows("index_fresh") == 0
 
 
+def test_very_long_strings_and_systems_are_found(store: Store) -> None:
+    long = "甲" * 3000
+    store.put(patient("p1", name=[{"text": long + "x"}], identifier=[{"system": "urn:" + long, "value": long}]))
+    assert store.ids("Patient", f"identifier=urn:{long}|{long}") == ["p1"]
+    assert store.ids("Patient", f"name={long}") == ["p1"]
+    assert store.ids("Patient", f"name={long}y") == []
+    store.delete("Patient", "p1")
+    assert store.rows("identifier_key") == store.rows("index_string") == 0
+
+
 def test_a_deleted_resource_leaves_nothing_in_the_index(store: Store) -> None:
     store.put(patient("p1", name=[{"text": "欧阳澄澈"}], identifier=[{"system": "urn:a", "value": "1"}]))
     store.merge(steps=1)

@@ -20,7 +20,7 @@ from gateway.fhir.time import interval
 from gateway.store.index.keys import DAY, Field, Indexer, Plan
 from gateway.store.index.slots import Slot
 from gateway.store.index.spans import HIGHEST, LOWEST, implied, sortable, unpack
-from gateway.store.index.values import LONGEST, normalised
+from gateway.store.index.values import LONGEST, LONGEST_SYSTEM, normalised
 
 __all__ = ["Condition", "Driver", "IdentifierRange", "PostingRange", "Row", "StringRange", "compile_criterion"]
 
@@ -162,7 +162,7 @@ def _token(indexer: Indexer, plan: Plan, found: Field, criterion: Criterion) -> 
             own = indexer.key(slot.name, "code", code)
             test = _has(own if system is None else indexer.key(slot.name, "both", system, code))
             if slot.table:
-                either.add(test, [IdentifierRange(indexer.key(plan.type, "identifier", code), system, code)])
+                either.add(test, [IdentifierRange(indexer.key(plan.type, "identifier", code), system and system[:LONGEST_SYSTEM], code)])
             else:
                 either.add(test, _posted(slot, own))
     if either.driver and len({type(r) for r in either.driver}) > 1:

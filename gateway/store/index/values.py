@@ -16,13 +16,15 @@ from gateway.fhir.time import interval, period, timing
 from gateway.store.index.slots import Draft, Keys, Slot
 from gateway.store.index.spans import HIGHEST, LOWEST, sortable
 
-__all__ = ["Encode", "encoder", "normalised"]
+__all__ = ["LONGEST", "LONGEST_SYSTEM", "Encode", "encoder", "normalised"]
 
 Encode = Callable[[Any, Draft], None]
 NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 LONGEST = 200
 """Characters of a string that stand in the table; longer ones are compared whole from the row."""
+LONGEST_SYSTEM = 500
+"""Characters of an identifier's system that its table keeps: an index row of PostgreSQL has a limit."""
 
 
 def encoder(keys: Keys, slot: Slot, type_: str) -> Encode:
@@ -79,7 +81,8 @@ def _token(keys: Keys, slot: Slot, type_: str) -> Encode:
             put(system, number, draft)
             if slot.table and isinstance(number, str):
                 resource_type = slot.name.partition(":")[0]
-                draft.identifiers[keys.key(resource_type, "identifier", number), system if isinstance(system, str) else "", number] = None
+                own = system[:LONGEST_SYSTEM] if isinstance(system, str) else ""
+                draft.identifiers[keys.key(resource_type, "identifier", number), own, number] = None
 
     def contact(value: Any, draft: Draft) -> None:
         if isinstance(value, dict):

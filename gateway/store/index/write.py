@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.store.index import tables
 from gateway.store.index.keys import Entries
 from gateway.store.index.values import LONGEST, normalised
 
@@ -28,9 +29,9 @@ _LAST = (
     f"SELECT {_POSTING} FROM (SELECT {_POSTING} FROM index_fresh WHERE (key, t, rid) > (%s, %s, %s) ORDER BY key, t, rid LIMIT %s) AS step "
     "ORDER BY key DESC, t DESC, rid DESC LIMIT 1"
 )
-_ROW = ("rid", "t", "long", "time", "updated", "posted", "keys", "spans", "amounts", "texts", "identifiers")
-_STRING = ("slot", "value", "rid")
-_IDENTIFIER = ("key", "rid", "system", "value", "type")
+_ROW = tables.row.columns.keys()
+_STRING = tables.string.columns.keys()
+_IDENTIFIER = tables.identifier.columns.keys()
 
 
 @dataclass(frozen=True, slots=True)
