@@ -1,0 +1,241 @@
+"""The outbox: what is owed to each destination, lane by lane. Leases are on lanes; the newest version of a resource is enough.
+
+A lane is one resident's (its Patient's row number) or "shared" (Organization, Practitioner ...). An undelivered row for a resource is
+not doubled by a newer one: the sender reads `current`, and what a destination has at its newest version needs no sending.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text, tuple_, update
+
+from gateway.store import tables as t
+from gateway.store.database import Database
+from gateway.store.messages import moment
+
+__all__ = ["Current", "Delivery", "Lane", "Queue", "Sent", "block", "claim", "current", "finish", "pause", "queue", "renew", "resume", "retry"]
+
+ROWS = 64
+"""Deliveries of one lane that are handed out at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One record's set within one lane."""
+
+    id: int
+    seq: int
+    record: int | None
+    attempts: int
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A leased lane with what it owes, oldest first."""
+
+    destination: str
+    name: str
+    worker: str
+    attempts: int
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A resource that the destination has now, in our version, under its ETag."""
+
+    type: str
+    id: str
+    version: int
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A resource as it stands here, and what the destination has of it (None: nothing)."""
+
+    type: str
+    id: str
+    version: int
+    deleted: bool
+    content: bytes
+    delivered: int | None
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One destination's outbox: rows owed, the oldest one's time, blocked lanes, pause."""
+
+    destination: str
+    waiting: int
+    oldest: datetime | None
+    blocked: int
+    paused: str | None
+
+
+def micro(moment: datetime) -> int:
+    """A datetime as µs since the epoch."""
+    return int(moment.timestamp() * 1_000_000)
+
+
+_CLAIM = """
+UPDATE delivery_lane SET state = 'leased', worker = :worker, lease = :until
+WHERE destination = :destination AND lane IN (
+  SELECT lane FROM delivery_lane
+  WHERE destination = :destination AND ((state = 'waiting' AND due <= :now) OR (state = 'leased' AND lease < :now))
+  ORDER BY CASE WHEN lane = 'shared' THEN 0 ELSE 1 END, due LIMIT :lanes {skip})
+  AND NOT EXISTS (SELECT 1 FROM destination_state WHERE destination = :destination AND paused)
+RETURNING lane, attempts
+"""
+
+
+def claim(database: Database, destination: str, worker: str, now: datetime, lease: timedelta, lanes: int) -> list[Lane]:
+    """Leases lanes that are due (or whose lease ran out); none while the destination is paused. A lane with nothing owed becomes idle."""
+    skip = "FOR UPDATE SKIP LOCKED" if database.dialect == "postgresql" else ""
+    values = {"worker": worker, "until": micro(now + lease), "destination": destination, "now": micro(now), "lanes": lanes}
+    with database.engine.begin() as connection:
+        found = connection.execute(text(_CLAIM.format(skip=skip)), values).all()
+        claimed = []
+        for lane, attempts in found:
+            rows = _owed(connection, destination, lane)
+            if rows:
+                claimed.append(Lane(destination, lane, worker, attempts, tuple(rows)))
+            else:
+                _release(connection, destination, lane, worker)
+    return claimed
+
+
+def _owed(connection: Connection, destination: str, lane: str) -> list[Delivery]:
+    d = t.delivery
+    query = (
+        select(d.c.id, d.c.seq, d.c.record, d.c.attempts, d.c["items"])
+        .where(d.c.destination == destination, d.c.lane == lane, d.c.state != "done")
+        .order_by(d.c.id)
+        .limit(ROWS)
+    )
+    return [Delivery(r[0], r[1], r[2], r[3], tuple((a, b) for a, b in json.loads(r[4]))) for r in connection.execute(query)]
+
+
+def _mine(destination: str, lane: str, worker: str) -> ColumnElement[bool]:
+    lanes = t.delivery_lane
+    return and_(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "leased", lanes.c.worker == worker)
+
+
+def _release(connection: Connection, destination: str, lane: str, worker: str) -> None:
+    """Ends a lease: idle when nothing is owed, else waiting. The row lock orders this with a writer that adds a delivery."""
+    lanes, d = t.delivery_lane, t.delivery
+    owed = select(d.c.id).where(d.c.destination == destination, d.c.lane == lane, d.c.state != "done").exists()
+    mine = _mine(destination, lane, worker)
+    connection.execute(update(lanes).where(mine).values(state="waiting", worker=None, lease=None, attempts=0, error=None))
+    connection.execute(
+        update(lanes).where(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "waiting", ~owed).values(state="idle")
+    )
+
+
+def current(database: Database, destination: str, items: Iterable[tuple[str, str]]) -> list[Current]:
+    """Each (type, id) as it stands here, with the version and ETag that the destination has."""
+    r, d = t.resource, t.delivered
+    wanted = sorted(set(items))
+    found = []
+    with database.engine.connect() as connection:
+        for i in range(0, len(wanted), 300):
+            query = (
+                select(r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version, d.c.etag)
+                .join(d, and_(d.c.destination == destination, d.c.type == r.c.type, d.c.id == r.c.id), isouter=True)
+                .where(tuple_(r.c.id, r.c.type).in_([(b, a) for a, b in wanted[i : i + 300]]))
+            )
+            found += [Current(x[0], x[1], x[2], bool(x[3]), bytes(x[4]), x[5], x[6]) for x in connection.execute(query)]
+    return found
+
+
+def finish(database: Database, lane: Lane, *, done: Sequence[int], sent: Sequence[Sent], now: datetime) -> None:
+    """Keeps what the destination has now, closes deliveries, and gives the lane back when all it was handed is done."""
+    d = t.delivery
+    with database.engine.begin() as connection:
+        for s in sent:
+            connection.execute(
+                text(
+                    "INSERT INTO delivered (destination, type, id, version, etag) VALUES (:destination, :type, :id, :version, :etag) "
+                    "ON CONFLICT (destination, type, id) DO UPDATE SET version = excluded.version, etag = excluded.etag"
+                ),
+                {"destination": lane.destination, "type": s.type, "id": s.id, "version": s.version, "etag": s.etag},
+            )
+        if done:
+            connection.execute(update(d).where(d.c.id.in_(list(done))).values(state="done", done=micro(now)))
+        if {x.id for x in lane.deliveries} <= set(done):
+            _release(connection, lane.destination, lane.name, lane.worker)
+
+
+def retry(database: Database, lane: Lane, due: datetime, error: str) -> None:
+    """Gives a lane back until it is due again, with the reason."""
+    lanes, d = t.delivery_lane, t.delivery
+    with database.engine.begin() as connection:
+        mine = _mine(lane.destination, lane.name, lane.worker)
+        values = {"state": "waiting", "worker": None, "lease": None, "due": micro(due), "attempts": lanes.c.attempts + 1, "error": error}
+        connection.execute(update(lanes).where(mine).values(**values))
+        ids = [x.id for x in lane.deliveries]
+        connection.execute(update(d).where(d.c.id.in_(ids), d.c.state != "done").values(attempts=d.c.attempts + 1, error=error))
+
+
+def block(database: Database, lane: Lane, error: str) -> None:
+    """Stops a lane until a person resumes the destination."""
+    lanes = t.delivery_lane
+    with database.engine.begin() as connection:
+        mine = _mine(lane.destination, lane.name, lane.worker)
+        values = {"state": "blocked", "worker": None, "lease": None, "error": error}
+        connection.execute(update(lanes).where(mine).values(**values))
+
+
+def renew(database: Database, lane: Lane, until: datetime) -> bool:
+    """Lengthens a lease; False when it was lost."""
+    with database.engine.begin() as connection:
+        mine = _mine(lane.destination, lane.name, lane.worker)
+        return connection.execute(update(t.delivery_lane).where(mine).values(lease=micro(until))).rowcount == 1
+
+
+def pause(database: Database, destination: str, reason: str, now: datetime) -> None:
+    """Stops all deliveries to a destination (401/403/407, TLS, wrong base) until a person resumes it."""
+    _pause(database, destination, True, reason, now)
+
+
+def resume(database: Database, destination: str, now: datetime) -> None:
+    """Lets a destination go on: its lanes are due at once."""
+    _pause(database, destination, False, None, now)
+    lanes = t.delivery_lane
+    with database.engine.begin() as connection:
+        stopped = and_(lanes.c.destination == destination, lanes.c.state.in_(["waiting", "blocked"]))
+        connection.execute(update(lanes).where(stopped).values(state="waiting", due=micro(now), error=None))
+
+
+def _pause(database: Database, destination: str, paused: bool, reason: str | None, now: datetime) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO destination_state (destination, paused, reason, since) VALUES (:d, :p, :r, :s) "
+                "ON CONFLICT (destination) DO UPDATE SET paused = excluded.paused, reason = excluded.reason, since = excluded.since"
+            ),
+            {"d": destination, "p": paused, "r": reason, "s": micro(now)},
+        )
+
+
+def queue(database: Database) -> list[Queue]:
+    """Every destination that something was ever owed to."""
+    d, lanes, state = t.delivery, t.delivery_lane, t.destination_state
+    with database.engine.connect() as connection:
+        owed = {n: (c, m) for n, c, m in connection.execute(select(d.c.destination, func.count(), func.min(d.c.made)).where(d.c.state != "done")
+                                                           .group_by(d.c.destination))}  # fmt: skip
+        stuck = select(lanes.c.destination, func.count()).where(lanes.c.state == "blocked").group_by(lanes.c.destination)
+        blocked: dict[str, int] = dict(connection.execute(stuck))
+        paused = dict(connection.execute(select(state.c.destination, state.c.reason).where(state.c.paused)))
+    names = sorted({*owed, *blocked, *paused})
+    return [Queue(n, owed.get(n, (0, None))[0], _when(owed.get(n, (0, None))[1]), int(blocked.get(n) or 0), paused.get(n)) for n in names]
+
+
+def _when(value: int | None) -> datetime | None:
+    return None if value is None else moment(value)

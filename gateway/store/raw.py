@@ -1,0 +1,101 @@
+"""Raw SQL of the hot path on both engines: sets by JSON array (SQLite) or array (PostgreSQL), bulk inserts by executemany or COPY."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = ["Raw"]
+
+SPAN = 20
+"""PostgreSQL: a commit sequence is (transaction id << SPAN) + n, so that its order is that of transaction ids and a feed that reads
+below the oldest open transaction loses nothing (gateway/store/events.py)."""
+
+
+class Raw:
+    """One write transaction's cursor. SQL is written with `?`; `{}` stands for a set of values given by `among`."""
+
+    def __init__(self, cursor: Any, dialect: str) -> None:
+        self.cursor = cursor
+        self.sqlite = dialect == "sqlite"
+        self._seq = 0
+        self._spare: list[int] = []
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query."""
+        return list(self.cursor.execute(sql if self.sqlite else sql.replace("?", "%s"), tuple(parameters)).fetchall())
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Runs one statement; the number of rows it touched."""
+        return int(self.cursor.execute(sql if self.sqlite else sql.replace("?", "%s"), tuple(parameters)).rowcount)
+
+    def among(self, sql: str, values: Iterable[Any], lock: str = "") -> list[Any]:
+        """Rows of `… WHERE column {}`, the column being one of the values. lock (PostgreSQL): `FOR UPDATE` or `FOR SHARE`."""
+        wanted = sorted(set(values))
+        if not wanted:
+            return []
+        if self.sqlite:
+            return self.rows(sql.format("IN (SELECT value FROM json_each(?))"), [json.dumps(wanted)])
+        return self.rows(sql.format("= ANY(?)") + (f" {lock}" if lock else ""), [wanted])
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Inserts many rows; a row that is there already is an error of the engine."""
+        if not rows:
+            return
+        if self.sqlite:
+            marks = ",".join("?" * len(columns))
+            self.cursor.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
+            return
+        with self.cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def upsert(self, table: str, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Inserts rows (key columns first, then `columns`) or replaces `columns` where the key is there."""
+        if not rows:
+            return
+        names = (*key, *columns)
+        action = "UPDATE SET " + ",".join(f"{c}=excluded.{c}" for c in columns) if columns else "NOTHING"
+        marks = ",".join("?" * len(names))
+        self.many(f"INSERT INTO {table} ({','.join(names)}) VALUES ({marks}) ON CONFLICT ({','.join(key)}) DO {action}", rows)
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Runs one statement for each row of parameters."""
+        if rows:
+            self.cursor.executemany(sql if self.sqlite else sql.replace("?", "%s"), rows)
+
+    def number(self) -> int:
+        """A new id. Never used twice; a transaction that fails leaves gaps."""
+        if not self._spare:
+            self.reserve(64)
+        return self._spare.pop()
+
+    def reserve(self, count: int) -> None:
+        """Fetches ids ahead, so that many cost one statement."""
+        if self.sqlite:
+            self.cursor.execute("INSERT INTO counter (name, value) VALUES ('number', 0) ON CONFLICT DO NOTHING")
+            last = self.rows("UPDATE counter SET value = value + ? WHERE name = 'number' RETURNING value", [count])[0][0]
+            new = list(range(last, last - count, -1))
+        else:
+            new = [r[0] for r in self.rows("SELECT nextval('yifang_number') FROM generate_series(1, ?)", [count])][::-1]
+        self._spare = new + self._spare  # popped from the end: what was fetched first goes first
+
+    def sequence(self) -> int:
+        """The next commit sequence (µs-free order of events): larger than every one that a finished transaction used."""
+        if self.sqlite:
+            return self.number()
+        if not self._seq:
+            self._seq = (int(self.rows("SELECT pg_current_xact_id()::text::bigint")[0][0]) + self._offset()) << SPAN
+        self._seq += 1
+        return self._seq
+
+    def _offset(self) -> int:
+        found = self.rows("SELECT value FROM setting WHERE name = 'sequence-offset'")
+        return int(bytes(found[0][0])) if found else 0
+
+    def lock(self, names: Iterable[str]) -> None:
+        """PostgreSQL: holds these names until the transaction ends, taken in sorted order. SQLite has one writer anyway."""
+        if not self.sqlite:
+            for name in sorted(set(names)):
+                self.cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))

@@ -1,0 +1,91 @@
+"""What is handed to the writer and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import Finding
+from gateway.record import MapResult, Record, RecordOutcome
+
+if TYPE_CHECKING:
+    from gateway.store.apply import Applier
+    from gateway.store.unit import Unit
+
+__all__ = ["Answer", "Change", "Item", "NewMessage", "Work"]
+
+
+@dataclass(slots=True)
+class NewMessage:
+    """A message not stored yet. id: given ahead where its chunks were stored first, else 0. chunks: its content."""
+
+    source: str
+    name: str
+    peer: str
+    media_type: str
+    charset: str
+    digest: str
+    size: int
+    chunks: Sequence[bytes]
+    state: str = ""  # "": follows from the outcomes
+    reason: Finding | None = None
+
+
+@dataclass(slots=True)
+class Item:
+    """One record with what the map made of it. row: which row of the message. released: a person let it pass in spite of its holds.
+    again: written anew by replay or re-map although its content was seen before."""
+
+    record: Record
+    result: MapResult
+    mode: str
+    map_version: str
+    row: int
+    released: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One resource that a group writes. before: its version until now, 0 for a new one. how: created | updated | vanished | deleted."""
+
+    type: str
+    id: str
+    before: int
+    how: str
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of one piece of work. state: the message's."""
+
+    message: int
+    state: str
+    outcomes: list[RecordOutcome]
+    changes: list[Change]
+    deliveries: int
+    value: Any = None
+
+
+@dataclass(slots=True)
+class Work:
+    """One thing to do in one transaction: a message with its records, a batch of a stored message's records, or a command.
+
+    message: the new message, or the id of a stored one. state: the state a stored message gets ("" leaves it; "?" is worked out from
+    its records). rows: rows of the message done after this. dry: work it out, write nothing. command: runs inside the transaction.
+    """
+
+    source: str = ""
+    custodian: str = ""
+    message: NewMessage | int | None = None
+    items: list[Item] = field(default_factory=list)
+    state: str = ""
+    rows: int | None = None
+    findings: Sequence[Finding] = ()
+    checkpoint: str | None = None
+    actor: str = ""
+    dry: bool = False
+    command: Callable[[Unit, Applier], Any] | None = None
+    future: Future[Answer] = field(default_factory=Future)
