@@ -153,11 +153,12 @@ class Profile:
 
     def _split(self, fields: Fields, findings: tuple[Finding, ...]) -> Iterator[tuple[Fields, tuple[Finding, ...]]]:
         """One row a report where the profile says `record_by`; fields that inner groups hand up are taken from that report."""
-        by, hidden = self._by
+        by, parts = self._by
         rows: list[Fields] = fields.get(by.name, []) if by is not None else []
-        reports: dict[tuple[Any, ...], list[Fields]] = {}
+        reports: dict[Any, list[Fields]] = {}
         for row in rows:
-            reports.setdefault(tuple(row.get(name) for name in hidden), []).append(row)
+            number = next((v for cells in parts if (v := _joined([row.get(cell) for cell in cells]))), None)
+            reports.setdefault(number, []).append(row)
         for report in reports.values() or [rows]:
             part = dict(fields)
             if by is not None and report:
@@ -165,14 +166,14 @@ class Profile:
             complete(self._top, part)
             yield part, findings
 
-    def _report(self) -> tuple[Scope | None, tuple[str, ...]]:
-        """The group whose rows are split into reports, and the hidden fields that tell them apart."""
+    def _report(self) -> tuple[Scope | None, tuple[tuple[str, ...], ...]]:
+        """The group whose rows are split into reports, and the hidden fields (alternatives of joined cells) that number them."""
         wanted = self.options.record_by
-        for child in self._top.children.values():
-            hidden = tuple(h for h, name in child.promoted.items() if name == wanted or name.startswith(f"@{wanted}/"))
-            if wanted and hidden:
-                return child, hidden
-        return None, ()
+        choice = next((c for c in self._top.choices if c.name == wanted), None)
+        parts = tuple(tuple(f"^{cell}" for cell in cells) for cells in choice.parts) if choice else ((f"^{wanted}",),)
+        names = {cell for cells in parts for cell in cells}
+        by = next((child for child in self._top.children.values() if wanted and names & child.promoted.keys()), None)
+        return by, parts
 
 
 def promote(fields: Fields, rows: Sequence[Fields], child: Scope) -> None:

@@ -110,6 +110,12 @@ def test_a_message_with_two_reports_gives_two_records_and_orders_of_one_report_s
     assert {r.unit for r in found} == {found[0].unit}
 
 
+def test_orders_of_one_report_stay_together_when_only_some_have_an_orc() -> None:
+    content = message("PID|1||A1\rORC|RE|P1|R1\rOBR|1||R1|GLU\rOBR|2||R1|UREA\rORC|RE|P3|R2\rOBR|3|||WBC\r")
+    found = rows(content, oru({"报告单号": "OBR-3.1 | ORC-3.1"}))
+    assert [(r.fields["报告单号"], len(r.fields["OBR"])) for r in found] == [("R1", 2), ("R2", 1)]
+
+
 def test_a_message_with_two_patients_gives_two_records() -> None:
     found = rows(message("PID|1||A1\rOBR|1||R1|GLU\rPID|2||A2\rOBR|1||R2|GLU\r"))
     assert [(r.fields["PID-3"][0]["1"], r.fields["报告单号"], r.fields["MSH-10"]) for r in found] == [("A1", "R1", "M1"), ("A2", "R2", "M1")]
