@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import string
+from typing import Any, BinaryIO, cast
 
 import hl7
 import pytest
@@ -22,7 +23,7 @@ def rows(content: bytes, *layouts: Layout) -> list[Row]:
     return list(adapter.compile(layouts or [oru()])(content))
 
 
-def one(content: bytes, *layouts: Layout) -> dict[str, object]:
+def one(content: bytes, *layouts: Layout) -> dict[str, Any]:
     """Fields of the only row."""
     (row,) = rows(content, *layouts)
     return row.fields
@@ -203,7 +204,7 @@ def test_a_large_file_is_read_in_bounded_memory() -> None:
             self.left -= 100
             return message() * 100 if self.left >= 0 else b""
 
-    assert sum(1 for _ in adapter.compile([oru()])(Endless())) == 2000
+    assert sum(1 for _ in adapter.compile([oru()])(cast(BinaryIO, Endless()))) == 2000
 
 
 def test_quality_control_goes_to_its_own_table_and_never_to_a_patient() -> None:
