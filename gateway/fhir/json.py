@@ -1,6 +1,7 @@
 """FHIR JSON with exact decimals: `5.60` stays `5.60` (https://hl7.org/fhir/R4/json.html).
 
-Resources are plain dicts; numbers with a point or an exponent are `Decimal`.
+Resources are plain dicts; numbers with a point or an exponent are `Decimal`. Below a millionth the text may change to an exponent
+(`0.00000010` is written `1.0E-7`): value and precision stay.
 """
 
 from __future__ import annotations
