@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.adapter import Feed
 from gateway.commands import execute
@@ -21,8 +22,8 @@ from gateway.errors import ConfigError, Finding
 from gateway.http.app import create_app
 from gateway.http.commands import Door
 from gateway.log import logger
-from gateway.metrics import collectors
 from gateway.occupancy import announce
+from gateway.outbox.figures import Outbox
 from gateway.outbox.sender import Sender
 from gateway.site import Site, adapter_options
 from gateway.upstream import FhirServer
@@ -41,7 +42,14 @@ class Service:
 
     def reasons(self) -> list[str]:
         """Why messages cannot be accepted now, in Chinese; empty when they can."""
-        found = self.site.gateway.faults()
+        found = []
+        try:
+            with self.site.database.engine.connect() as connection:
+                connection.execute(select(1))
+        except SQLAlchemyError:
+            found.append("数据库没有应答; 请检查它是否在运行、磁盘是否已满")
+        if not self.site.gateway.writer.alive:
+            found.append("写入线程没有运行; 请查看日志并重启网关")
         absent = [s.name for s in self.site.config.source if s.name not in self.listening]
         return found + [f"来源 {name} 尚未开始监听" for name in absent]
 
@@ -99,7 +107,7 @@ async def _keep_running(service: Service, index: int) -> None:
     feed = Feed(
         source=source,
         options=adapter_options(source, site.adapters),
-        layouts=site.gateway.layouts(source.name),
+        layouts=site.gateway.binding(source.name).layouts,
         intake=intake,
         clock=site.clock,
         ready=lambda place: service.listening.__setitem__(source.name, place),
@@ -140,9 +148,9 @@ async def _http(service: Service) -> AsyncIterator[None]:
     host, port = listener.getsockname()[:2]
     service.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     service.listening["http"] = service.url
-    registry = CollectorRegistry()
-    for collector in collectors(site.gateway, site.database):
-        registry.register(collector)
+    registry = site.gateway.metrics.registry
+    outbox = Outbox(site.database, site.clock)
+    registry.register(outbox)
     with ExitStack() as stack:
         door = None
         if site.database.dialect == "sqlite":
@@ -163,6 +171,7 @@ async def _http(service: Service) -> AsyncIterator[None]:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             listener.close()
+            registry.unregister(outbox)
 
 
 def bind(config: HttpConfig) -> socket.socket:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.progress import track
 
+from gateway.builtin import MAPPINGS
 from gateway.cli.context import DEFAULT, AsJson, ConfigPath, adapters, out, run, show
 from gateway.config import Config, SourceConfig, load, parse
 from gateway.errors import ConfigError, Refused
 from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.fhir.json import encode
-from gateway.mapping import coverage as covering
 from gateway.mapping import document, golden
+from gateway.mapping.bundle import transaction
 from gateway.mapping.catalogue import Binding, Catalogue, MapContext
-from gateway.mapping.golden import bundle
+from gateway.mapping.coverage import coverage
+from gateway.record import Row
 from gateway.site import checked, folder_files
 
 maps = typer.Typer(help="The maps: check, test and run them, explain what they wrote, put a new set into effect.", no_args_is_help=True)
+
+STATES = {"read": "已读", "ignored": "忽略", "unread": "未读", "not-sent": "该厂商不发"}
 
 Datasets = Annotated[list[str] | None, typer.Argument(help="Names of datasets; all when left out.")]
 
@@ -66,16 +71,22 @@ def map_run(
                 for finding in result.findings:
                     errors.write(f"{file.name} {record.position} {finding.source}: {finding.severity} {finding.code}: {finding.message}\n")
                 held = held or result.held
-                results.append((record, result))
+                results.append(result)
         except Refused as e:
             errors.write(f"{file.name}: {e.finding.severity} {e.finding.code}: {e.finding.message}\n")
             held = True
-        typer.get_binary_stream("stdout").write(encode(bundle([r for _, r in results], context.ids)) + b"\n")
+        typer.get_binary_stream("stdout").write(encode(whole([transaction(r, loaded.base) for r in results])) + b"\n")
     if held:
         raise typer.Exit(1)
 
 
-def opened_rows(binding: Binding, file: Path) -> Iterator[golden.Row]:
+def whole(bundles: list[dict[str, Any]]) -> dict[str, Any]:
+    """One transaction of all entries of a message; a Patient that several records speak of stands in it once, as its last one says."""
+    entries = {e["fullUrl"]: e for b in bundles for e in b.get("entry", ())}
+    return {"resourceType": "Bundle", "type": "transaction", **({"entry": list(entries.values())} if entries else {})}
+
+
+def opened_rows(binding: Binding, file: Path) -> Iterator[Row]:
     """Rows of a file; large ones are streamed."""
     with file.open("rb") as stream:
         content: bytes | BinaryIO = stream.read() if file.stat().st_size < (4 << 20) else stream
@@ -110,15 +121,19 @@ def map_test(
     """Run all golden examples through both builds of every map. Exit 1 when a result differs from the accepted one."""
     loaded = configuration(config)
     catalogue = checked(folder_files(loaded), adapters())
-    report = golden.test(catalogue, datasets, accept=accept)
+    results = list(golden.test(catalogue, datasets))
+    differing = [(outcome, lines) for outcome, lines in results if lines]
+    if accept:
+        folder = loaded.mappings if loaded.mappings is not None else MAPPINGS
+        for outcome, _ in differing:
+            outcome.accept(folder)
     if as_json:
-        show([r.as_dict() for r in report], True)
+        show([{"example": o.example.path, "passed": not lines, "difference": lines} for o, lines in results], True)
     else:
-        for result in report:
-            if not result.passed:
-                out.print(result.text, markup=False, soft_wrap=True)
-        out.print(f"{len(report)} 个样例, {sum(not r.passed for r in report)} 个不符")
-    if not all(r.passed for r in report):
+        for _, lines in differing:
+            out.print("\n".join(lines), markup=False, soft_wrap=True)
+        out.print(f"{len(results)} 个样例, {len(differing)} 个{'已接受' if accept else '不符'}")
+    if differing and not accept:
         raise typer.Exit(1)
 
 
@@ -131,7 +146,7 @@ def map_doc(
     """Write maps as tables for sign-off: form field, code list, FHIR element, functions."""
     catalogue = checked(folder_files(configuration(config)), adapters())
     for name in datasets or catalogue.datasets:
-        text = document.markdown(catalogue, name)
+        text = document.markdown(catalogue.entry(name))
         if output is None:
             typer.echo(text)
         else:
@@ -179,18 +194,22 @@ def map_explain(
 def map_coverage(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Show which fields a map reads, which it ignores and why; with a database also source columns nobody reads and codes without translation."""
     loaded = configuration(config)
-    volumes = run(config, "map.volumes") if loaded.source else {"codes": [], "columns": []}
     catalogue = checked(folder_files(loaded), adapters())
-    report = covering.report(catalogue, datasets, volumes)
+    report = [part.as_dict() for name in datasets or catalogue.datasets for part in coverage(catalogue.entry(name))]
+    codes = run(config, "map.volumes") if loaded.source else []
     if as_json:
-        show(report, True)
+        show({"profiles": report, "untranslated": codes}, True)
         return
-    for part in report["datasets"]:
-        out.print(f"{part['dataset']}: {part['read']}/{part['fields']} 个字段已读, {len(part['ignored'])} 个忽略", markup=False)
-        for ignored in part["ignored"]:
-            out.print(f"  忽略 {ignored['field']}: {ignored['reason']}", markup=False, soft_wrap=True)
-    show(report["codes"], False, (("dataset", "数据集"), ("field", "字段"), ("code", "代码"), ("count", "次数")), "没有对照的代码")
-    show(report["columns"], False, (("source", "来源"), ("column", "列"), ("count", "次数")), "没有读的来源列")
+    for part in report:
+        states = Counter(c["state"] for c in part["columns"])
+        counts = "、".join(f"{words} {states[state]}" for state, words in STATES.items() if states[state])
+        out.print(f"{part['dataset']}/{part['profile']}: {counts}", markup=False, soft_wrap=True)
+        for column in part["columns"]:
+            if column["state"] in ("ignored", "unread"):
+                text = f"  {STATES[column['state']]} {column['label'] or column['field']}: {column['reason'] or '没有映射读它'}"
+                out.print(text, markup=False, soft_wrap=True)
+    if codes:
+        show(codes, False, (("dataset", "数据集"), ("source", "来源列"), ("message", "问题"), ("times", "次数")), "没有对照的代码")
 
 
 @maps.command("activate")

@@ -33,8 +33,8 @@ def listing(site: Site) -> list[dict[str, Any]]:
     queues = {q.destination: q for q in deliveries.queue(site.database)}
     with site.database.engine.connect() as c:
         count = func.count()
-        faults: dict[str, int] = dict(c.execute(select(delivery_fault.c.destination, count).group_by(delivery_fault.c.destination)).all())  # type: ignore[arg-type]  # rows of two columns
-        waits: dict[str, int] = dict(c.execute(select(delivery_wait.c.destination, count).group_by(delivery_wait.c.destination)).all())  # type: ignore[arg-type]  # rows of two columns
+        faults: dict[str, int] = dict(c.execute(select(delivery_fault.c.destination, count).group_by(delivery_fault.c.destination)).all())
+        waits: dict[str, int] = dict(c.execute(select(delivery_wait.c.destination, count).group_by(delivery_wait.c.destination)).all())
     views = []
     for name in dict.fromkeys([*(d.name for d in site.config.destination), *queues]):
         queue = queues.get(name)

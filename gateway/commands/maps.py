@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+from sqlalchemy import select
+
 from gateway.commands import command
-from gateway.errors import MapError
+from gateway.errors import MapError, NotFound
+from gateway.fhir.json import encode
 from gateway.mapping.activation import verdict
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.files import MapFiles
 from gateway.site import Site, folder_files
-from gateway.store import map_sets
+from gateway.store import map_sets, messages, tables
 
 
 @command("map.explain")
 def explain(site: Site, *, record: int) -> dict[str, Any]:
-    """Lineage of every element that a record's current version writes."""
-    found = site.gateway.explain(record)
+    """Lineage of every element that a record's current version writes (of its newest one while every version is held)."""
+    message, row = _place(site, record)
+    stored = messages.show(site.database, message)
+    binding = site.gateway.binding(stored.source)
+    content = messages.opened(site.database, stored, site.config.store.chunk)
+    found = binding.record(next(itertools.islice(binding.extract(content), row, None)))
+    result, lineage = binding.explain(found, site.gateway.context)
     return {
         "record": record,
-        "dataset": found.record.dataset,
-        "position": found.record.position,
-        "findings": [f.as_dict() for f in found.result.findings],
-        "lineage": [line.as_dict() for line in found.lineage],
+        "message": message,
+        "dataset": found.dataset,
+        "position": found.position,
+        "findings": [f.as_dict() for f in result.findings],
+        "lineage": [_plain(line.as_dict()) for line in lineage],
     }
+
+
+def _place(site: Site, record: int) -> tuple[int, int]:
+    """Message and row of a record's version; NotFound when there is no such record."""
+    r, v = tables.record, tables.record_version
+    query = select(v.c.message, v.c.row).join(r, r.c.id == v.c.record).where(r.c.id == record)
+    with site.database.engine.connect() as connection:
+        found = connection.execute(query.order_by((v.c.id == r.c.current).desc(), v.c.number.desc()).limit(1)).first()
+    if found is None:
+        raise NotFound(f"没有编号为 {record} 的记录; 用 `yifang messages show 消息` 查看记录编号")
+    return int(found[0]), int(found[1])
+
+
+def _plain(line: dict[str, Any]) -> dict[str, Any]:
+    """The result as text, so that decimals keep their digits on the way to a screen."""
+    result = line["result"]
+    return {**line, "result": result if isinstance(result, str) else encode(result).decode()}
 
 
 @command("map.activate")

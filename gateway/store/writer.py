@@ -86,6 +86,11 @@ class Writer:
         return work.future
 
     @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def waiting(self) -> int:
         """How much waits for the writer."""
         return self._queue.qsize()
@@ -177,35 +182,36 @@ class Writer:
         composer = Composer(unit, residents)
         applier = Applier(unit, residents, composer)
         applier.load(items)
+        self._seen(unit, works)
         answers = [self._one(unit, applier, work) for work in works]
         flush(unit, residents, self.indexer, self.index)
         return answers
 
+    def _seen(self, unit: Unit, works: Sequence[Work]) -> None:
+        """Looks up which of the group's new messages are stored already, byte for byte, from the same source."""
+        digests = {w.message.digest for w in works if isinstance(w.message, NewMessage) and w.message.digest}
+        for id_, source, digest in unit.raw.among("SELECT id, source, digest FROM message WHERE digest {}", digests):
+            unit.known_messages[(source, digest)] = id_
+
     def _one(self, unit: Unit, applier: Applier, work: Work) -> Answer:
         changes, deliveries = len(unit.changes), len(unit.deliveries)
-        message = unit.raw.number() if isinstance(work.message, NewMessage) else work.message or 0
+        message = work.message if isinstance(work.message, int) else unit.raw.number() if work.message is not None else 0
         outcomes = [applier.apply(i, source=work.source, custodian=work.custodian, message=message, actor=work.actor) for i in work.items]
         value = work.command(unit, applier) if work.command is not None else None
-        state = self._message(unit, work, message, outcomes)
+        state, message = self._message(unit, work, message, outcomes)
         for finding in work.findings:
             unit.note(finding, source=work.source, message=message or None, version=None)
         if work.checkpoint is not None:
             unit.raw.upsert("checkpoint", ("source",), ("value", "time"), [(work.source, work.checkpoint, unit.now)])
         return Answer(message, state, outcomes, unit.changes[changes:], len(unit.deliveries) - deliveries, value)
 
-    def _message(self, unit: Unit, work: Work, id_: int, outcomes: Sequence[RecordOutcome]) -> str:
+    def _message(self, unit: Unit, work: Work, id_: int, outcomes: Sequence[RecordOutcome]) -> tuple[str, int]:
         new = work.message
         fresh = all(o.state != "repeat" for o in outcomes)
         if isinstance(new, NewMessage):
-            state = new.state or message_state(Counter(o.state for o in outcomes))
-            rows = work.rows if work.rows is not None else len(outcomes)
-            unit.messages.append((id_, new.source, new.name, new.peer, new.media_type, new.charset, new.digest, new.size, unit.now, state, rows,
-                                  fresh, 0, reason_json(new.reason)))  # fmt: skip
-            unit.chunks += [(id_, n, chunk) for n, chunk in enumerate(new.chunks)]
-            _word(unit, new.source)
-            return "repeat" if outcomes and all(o.state == "repeat" for o in outcomes) else state
+            return self._new_message(unit, work, new, id_, outcomes, fresh=fresh)
         if not id_:
-            return ""
+            return "", 0
         state = work.state
         if state == "?":
             counted = unit.raw.rows("SELECT state, count(*) FROM record_version WHERE message = ? GROUP BY state", [id_])
@@ -215,7 +221,24 @@ class Writer:
                 "UPDATE message SET state = COALESCE(?, state), rows = COALESCE(?, rows), fresh = fresh AND ? WHERE id = ?",
                 [state or None, work.rows, fresh, id_],
             )
-        return state
+        return state, id_
+
+    def _new_message(self, unit: Unit, work: Work, new: NewMessage, id_: int, outcomes: Sequence[RecordOutcome], *, fresh: bool) -> tuple[str, int]:
+        """Stores a new message; one whose bytes are stored already and change nothing is only counted there."""
+        state = new.state or message_state(Counter(o.state for o in outcomes))
+        _word(unit, new.source)
+        known = unit.known_messages.get((new.source, new.digest))
+        nothing = all(o.state == "repeat" for o in outcomes) if outcomes else new.state in ("refused", "failed")
+        if known is not None and nothing:
+            unit.repeated.append((known,))
+            return ("repeat" if outcomes else state), known
+        rows = work.rows if work.rows is not None else len(outcomes)
+        unit.messages.append((id_, new.source, new.name, new.peer, new.media_type, new.charset, new.digest, new.size, unit.now, state, rows,
+                              fresh, 0, reason_json(new.reason)))  # fmt: skip
+        unit.chunks += [(id_, n, chunk) for n, chunk in enumerate(new.chunks)]
+        if new.digest:
+            unit.known_messages[(new.source, new.digest)] = id_
+        return state, id_
 
     def _merge(self) -> None:
         """Moves some fresh index entries to their place, between groups, in a short transaction of its own."""
