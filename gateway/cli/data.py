@@ -37,7 +37,7 @@ def ingest(
             raise ConfigError(f"{file}: 没有这个文件")
     receipts: list[dict[str, Any]] = []
     with Runner(load(config)).open() as runner:
-        for file in track(files, description=source, console=out, disable=as_json or len(files) < 2, transient=True):
+        for file in track(files, description=source, console=out, disable=as_json or not out.is_terminal or len(files) < 2, transient=True):
             receipts.append({"file": str(file), **runner("ingest", source=source, path=str(file.resolve()))})
     if as_json:
         show(receipts, True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-NOT_TABLES = frozenset({"valuesets", "identifiers", "codesystems", "items", "units", "precedence", "governed"})
+NOT_TABLES = frozenset({"valuesets", "identifiers", "codesystems", "items", "units", "precedence", "governed", "vanished"})
 TABLE_COLUMNS = ("source", "source_display", "target_system", "target", "target_display", "equivalence", "note")
 
 
