@@ -25,6 +25,7 @@ _SIGN = "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
 _FLAGGED = re.compile(rf"(?:(?P<before>{_SIGN})\s*(?P<v1>.*\d.*)|(?P<v2>.*\d.*?)\s*(?P<after>{_SIGN}|(?<=\d)\s+(?:HH|LL|H|L)))$", re.DOTALL)
 _RATIO = re.compile(r"([<>]=?|[≤≥])?\s*(\d+(?:\.\d+)?)\s*[::]\s*([<>]=?|[≤≥])?\s*(\d+(?:\.\d+)?)$")
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:--|~|-|—|–|至)\s*(\d+(?:\.\d+)?)\s*(\S*)$")
+_MISSING = frozenset({"-", "--", "—", "/"})
 _SAME = {"≤": "<=", "≥": ">="}
 
 _ORDINALS: dict[str, tuple[str, str, str, str]] = {
@@ -145,7 +146,7 @@ def result(env: Env, value: str, unit: str | None = None) -> Choice | Fault:
     if number is not None:
         return _quantity("", number, "", unit, "")
     text, flag = _take_flag(value.strip())
-    if unit and text in ("-", "--", "—", "/"):
+    if unit and text in _MISSING:
         return Fault("no-result", "有单位的项目结果写作“-”, 按没有结果处理; 请核对是否未做或漏传")
     if not flag and (found := ordinal_concept(text, env.base)) is not None:
         concept, meaning = found
@@ -170,6 +171,30 @@ def _quantity(comparator: str, number: Decimal, written: str, unit: str | None, 
     if isinstance(found, Fault):
         return Fault(found.code, found.message, found.severity, Choice("Quantity", found.value, extra))
     return Choice("Quantity", found, extra)
+
+
+@function(
+    "result_flag",
+    args=("text",),
+    optional=1,
+    gives="CodeableConcept",
+    env=True,
+    doc="写在结果值旁边的异常标志(↑ ↓ 高 低 *), 定性结果的阴性、阳性; 参数是单位",
+    examples=[
+        Example("7.8↑", (), {"coding": [{"system": INTERPRETATION, "code": "H"}], "text": "偏高"}),
+        Example("阴性(-)", (), {"coding": [{"system": INTERPRETATION, "code": "NEG"}], "text": "阴性"}),
+        Example("7.8", (), None),
+        Example("-", ("mmol/L",), None),
+    ],
+)
+def result_flag(env: Env, value: str, unit: str | None = None) -> dict[str, Any] | None:
+    """Interpretation that the printed result itself carries; a `-` with a unit is a missing result and says nothing."""
+    if unit and value.strip() in _MISSING:
+        return None
+    found = ordinal_concept(value, env.base)
+    code = found[1] if found is not None else _take_flag(value.strip())[1]
+    concepts = interpretation(code) if code else []
+    return concepts[0] if concepts else None
 
 
 @function(
