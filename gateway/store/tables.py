@@ -236,9 +236,7 @@ delivery = Table(
     Column("done", Id),
     CheckConstraint("state IN ('waiting','done','blocked')", name="delivery_state"),
     CheckConstraint("(state = 'done') = (done IS NOT NULL)", name="delivery_done"),
-    Index(
-        "ix_delivery_owed", "destination", "lane", "id", sqlite_where=text("state <> 'done'"), postgresql_where=text("state <> 'done'")
-    ),
+    Index("ix_delivery_owed", "destination", "lane", "id", sqlite_where=text("state <> 'done'"), postgresql_where=text("state <> 'done'")),
 )
 
 delivery_lane = Table(

@@ -42,7 +42,9 @@ class Unit:
         self.gone_links: list[tuple[int, int, int, str]] = []
         self.gone_contributions: list[ContributionState] = []
         self.changes: list[Change] = []
+        self.known_messages: dict[tuple[str, str], int] = {}  # (source, digest) -> id
         self.messages: list[tuple[Any, ...]] = []
+        self.repeated: list[tuple[int]] = []
         self.chunks: list[tuple[Any, ...]] = []
         self.versions: list[tuple[Any, ...]] = []
         self.version_updates: list[tuple[Any, ...]] = []

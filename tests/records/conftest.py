@@ -11,7 +11,8 @@ import pytest
 
 from tests.records.county import County, fresh_schema
 
-ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+POSTGRES = os.environ.get("YIFANG_TEST_POSTGRES", "")
+ENGINES = ["sqlite", *([pytest.param("postgresql", marks=pytest.mark.postgres)] if POSTGRES else [])]
 
 
 @pytest.fixture(params=ENGINES)
@@ -24,9 +25,7 @@ def new_county(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
             made.pop().__exit__()
         url = None
         if request.param == "postgresql":
-            url = os.environ.get("YIFANG_TEST_POSTGRES")
-            if not url:
-                pytest.skip("YIFANG_TEST_POSTGRES is not set")
+            url = POSTGRES
             fresh_schema(url)
         made.append(County(tmp_path / str(make.__dict__.setdefault("n", 0)), url, **options).__enter__())
         make.__dict__["n"] += 1
