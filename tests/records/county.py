@@ -14,18 +14,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, insert, text
 
 from gateway.adapter import Layout
 from gateway.clock import SetClock
 from gateway.config import Config, DestinationConfig, SourceConfig, StoreConfig
 from gateway.errors import Finding, Refused
-from gateway.fhir.ids import IdScheme
+from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.fhir.json import decode
 from gateway.mapping.compile import MapContext
 from gateway.pipeline import Gateway
 from gateway.record import Draft, Incoming, MapResult, PersonClaim, PersonNumber, Receipt, Record, Row
-from gateway.store.database import Database
+from gateway.store.database import KEY, Database
+from gateway.store.tables import setting
 
 ID_CARD = "urn:test:id-card"
 LOCAL = "urn:test:local"
@@ -134,6 +135,8 @@ class County:
             destination=[DestinationConfig(name=d, url="http://127.0.0.1:9/fhir") for d in destinations],
         )
         self.database = Database.open(self.config.store)
+        with self.database.engine.begin() as connection:  # the same ids in every county, so that outcomes can be compared
+            connection.execute(insert(setting).values(name=KEY, value=TEST_KEY))
         self.catalogue = StandInCatalogue()
         self.clock = SetClock(datetime(2026, 3, 1, 8, tzinfo=UTC))
         self.gateway = Gateway(self.config, self.database, self.catalogue, self.clock)
