@@ -159,7 +159,9 @@ class _Parser:
         """The lines below this one; at least one is expected."""
         parent = line.row
         if self.at >= len(self.rows) or self.rows[self.at].indent <= parent.indent:
-            raise line.wrong(line.last(), "nothing-below", "下面没有元素行", '缩进两格的元素行, 如 status = "final"', "补上元素行, 或删去这一行")
+            raise line.wrong(
+                line.last(), "nothing-below", "没有 = 和值, 下面也没有缩进的元素行", "= 值, 或下面缩进两格的元素行", "补上值或元素行, 或删去这一行"
+            )
         indent = self.rows[self.at].indent
         found: list[Item] = []
         while self.at < len(self.rows) and (row := self.rows[self.at]).indent > parent.indent:
