@@ -287,12 +287,13 @@ def printed(unit: str) -> str:
 class Units:
     """A table of print forms (`units.csv`): print, ucum, factor (value in UCUM = printed value * factor; empty = 1)."""
 
-    __slots__ = ("_memo", "_rows", "_shown")
+    __slots__ = ("_memo", "_names", "_rows", "_shown")
 
     def __init__(self, table: bytes) -> None:
         """Reads the table; raises UnitError naming the line when a code is not UCUM or a factor no fraction."""
         self._rows: dict[str, tuple[str, Fraction]] = {}
         self._shown: dict[str, str] = {}
+        self._names: dict[str, tuple[str, str] | None] = {}
         self._memo: dict[str, tuple[str, Fraction] | None] = {}
         for line, row in enumerate(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))), start=2):
             try:
@@ -319,6 +320,15 @@ class Units:
         """UCUM code of a printed unit, None when unknown."""
         found = self.lookup(unit)
         return found[0] if found else None
+
+    def names(self, unit: str) -> tuple[str, str] | None:
+        """(what people read, UCUM code) of a printed unit that is a UCUM unit as it stands; None for local and unknown units."""
+        if unit not in self._names:
+            if len(self._names) > 10_000:
+                self._names.clear()
+            found, plain = self.lookup(unit), unit.strip()
+            self._names[unit] = None if found is None or found[1] != 1 else (plain if plain != found[0] else self.shown(found[0]), found[0])
+        return self._names[unit]
 
     def shown(self, code: str) -> str:
         """How people write a UCUM code: its first row in the table, else the code itself."""

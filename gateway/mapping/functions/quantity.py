@@ -53,18 +53,15 @@ def split_number(text: str) -> tuple[str, Decimal, str] | None:
 def coded(number: Decimal, unit: str, comparator: str = "", units: Units | None = None) -> dict[str, Any] | None:
     """A Quantity of a known unit (local units such as 斤 converted); None when the unit is unknown."""
     table = units or builtin_units()
-    found = table.lookup(unit)
-    if found is None:
-        return None
-    code, factor = found
-    shown = unit.strip() if factor == 1 and unit.strip() != code else table.shown(code)
-    quantity: dict[str, Any] = {"value": number if factor == 1 else table.convert(number, unit, code)}
+    names = table.names(unit)
+    if names is None:
+        found = table.lookup(unit)
+        if found is None:
+            return None
+        number, names = table.convert(number, unit, found[0]), (table.shown(found[0]), found[0])
     if comparator:
-        quantity["comparator"] = comparator
-    quantity["unit"] = shown
-    quantity["system"] = SYSTEM
-    quantity["code"] = code
-    return quantity
+        return {"value": number, "comparator": comparator, "unit": names[0], "system": SYSTEM, "code": names[1]}
+    return {"value": number, "unit": names[0], "system": SYSTEM, "code": names[1]}
 
 
 @function(
@@ -89,14 +86,11 @@ def quantity(value: str, unit: str) -> dict[str, Any] | Fault:
         return not_a_number()
     comparator, number, written = parts
     units = builtin_units()
-    if written and units.code(written) != units.code(unit):
+    if written:
         try:
             number = units.convert(number, written, unit)
         except UnitError as e:
-            return Fault("unit-mismatch", f"值后面写的单位与表单规定的 {unit} 不符: {e}")
-    elif written:
-        unit_written = units.convert(number, written, unit)
-        number = unit_written
+            return Fault("unit-mismatch", f"值后面写的单位与表单规定的 {unit} 不符: {e}; 请核对来源")
     found = coded(number, unit, comparator)
     if found is None:
         return Fault("unknown-unit", f"不认识单位“{unit}”; 请在 mappings/tables/units.csv 加一行(打印写法, UCUM 代码)")

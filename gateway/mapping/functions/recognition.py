@@ -9,6 +9,8 @@ from gateway.mapping.functions import Example, Fault, function
 
 _MARK = re.compile(r"[\[【(]?\s*(?P<scope>[^\s【】\[\]()A-Za-z★]{1,20})?\s*HR\s*[\]】)]?", re.IGNORECASE)
 
+_HINT = re.compile("[HhＨｈ]")
+
 
 @function(
     "mark_scope",
@@ -50,6 +52,8 @@ def mark_scope(value: str) -> str | Fault:
 def unmarked(value: str) -> str:
     """The item's name without its mark."""
     text = value.strip().lstrip("★").strip()
+    if not _HINT.search(text):
+        return text
     match = _MARK.match(unicodedata.normalize("NFKC", text))
     if match is None or not (match["scope"] or text[0] in "【[(（"):
         return text
