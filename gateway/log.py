@@ -29,7 +29,7 @@ def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mut
     """Keeps the allowed keys; an exception becomes its type and the innermost place in the code."""
     info = event.pop("exc_info", None)
     fault = info if isinstance(info, BaseException) else (sys.exc_info()[1] if info else None)
-    kept = {k: v for k, v in event.items() if k in ALLOWED}
+    kept = {k: v for k, v in event.items() if k in ALLOWED or k in ("_record", "_from_structlog")}
     if fault is not None:
         kept["error"] = type(fault).__name__
         places = traceback.extract_tb(fault.__traceback__)

@@ -79,7 +79,7 @@ async def serving(site: Site) -> AsyncIterator[Service]:
     loop = asyncio.get_running_loop()
     stop = threading.Event()
     with ExitStack() as threads:
-        await asyncio.to_thread(site.gateway.start)
+        await asyncio.to_thread(site.start)
         feeds = [asyncio.create_task(_keep_running(service, i), name=s.name) for i, s in enumerate(site.config.source)]
         try:
             _start_senders(service, stop, threads)
@@ -90,7 +90,7 @@ async def serving(site: Site) -> AsyncIterator[Service]:
             for feed in feeds:
                 feed.cancel()
             await asyncio.gather(*feeds, return_exceptions=True)
-            await loop.run_in_executor(None, site.gateway.close)
+            await loop.run_in_executor(None, site.stop)
             stop.set()
             for sender in service.senders:
                 sender.wake()
@@ -124,7 +124,7 @@ async def _keep_running(service: Service, index: int) -> None:
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
         else:
-            service.listening.setdefault(source.name, f"{service.url}/in/{source.name}")  # passive: its messages come over HTTP
+            service.listening.setdefault(source.name, f"{service.url}/ingest/{source.name}")  # passive: its messages come over HTTP
             return
 
 

@@ -49,13 +49,14 @@ def adapter_options(source: SourceConfig, adapters: Adapters) -> BaseModel:
 
 @dataclass(slots=True)
 class Site:
-    """An opened site. `gateway` is made but not started: whoever opened the site starts and closes it."""
+    """An opened site. `start` begins to write, `stop` finishes what was accepted; `close` gives the database back."""
 
     config: Config
     adapters: Adapters
     clock: Clock
     database: Database
     gateway: Gateway
+    first: MapFiles | None  # the folders' set, when no set was ever active
 
     @classmethod
     def open(cls, config: Config, adapters: Adapters, clock: Clock | None = None) -> Site:
@@ -73,13 +74,22 @@ class Site:
                 catalogue.bind(source)
             gateway = Gateway(config, database, catalogue, clock)
             gateway.follow(lambda stored: checked(MapFiles.from_snapshot(stored), adapters))
-            if snapshot is None:
-                gateway.activate(files.snapshot(), files.digest, catalogue)
         except BaseException:
             database.close()
             raise
-        return cls(config, adapters, clock, database, gateway)
+        return cls(config, adapters, clock, database, gateway, None if snapshot is not None else files)
+
+    def start(self) -> None:
+        """Starts the writer; at first start the folders' map set becomes the active one."""
+        self.gateway.start()
+        if self.first is not None:
+            self.gateway.activate(self.first.snapshot(), self.first.digest, checked(self.first, self.adapters))
+            self.first = None
+
+    def stop(self) -> None:
+        """Finishes what was accepted and stops writing."""
+        self.gateway.close()
 
     def close(self) -> None:
-        """Closes the database; the gateway must be closed already."""
+        """Closes the database; the site must be stopped already."""
         self.database.close()

@@ -48,11 +48,11 @@ def opened(config: Config, *, started: bool = True) -> Iterator[Site]:
         site = Site.open(config, adapters())
         try:
             if started:
-                site.gateway.start()
+                site.start()
             yield site
         finally:
             if started:
-                site.gateway.close()
+                site.stop()
             site.close()
 
 

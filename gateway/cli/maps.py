@@ -98,7 +98,8 @@ def map_check(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_json: 
     """Check fields, tables, profiles and maps before any record is touched. Exit 1 when something is wrong."""
     catalogue = Catalogue(folder_files(configuration(config)), adapters())
     names = datasets or catalogue.datasets
-    faults = [f for name in track(names, description="检查映射", console=out, disable=as_json or not out.is_terminal, transient=True) for f in catalogue.entry(name).faults]
+    shown = track(names, description="检查映射", console=out, disable=as_json or not out.is_terminal, transient=True)
+    faults = [f for name in shown for f in catalogue.entry(name).faults]
     if not datasets:
         faults = catalogue.faults
     if as_json:

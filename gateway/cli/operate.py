@@ -33,7 +33,7 @@ data = "data"
 [[source]]
 name = "village-posts"
 adapter = "restjson"
-profiles = ["village_reading/app_json"]
+profiles = ["village_reading/village_post"]
 authority = "https://yifang.invalid/systems/village-app"
 organisation = "H39010200101"
 
@@ -108,7 +108,7 @@ def announce(service: Service) -> None:
     out.print(f"Yifang 医防网关 {service.url}/fhir", markup=False, soft_wrap=True)
     for name, place in service.listening.items():
         if name != "http":
-            out.print(f"  {name}: {place}", markup=False, soft_wrap=True)
+            out.print(f"  {name}: {place.replace('http:/ingest', f'{service.url}/ingest')}", markup=False, soft_wrap=True)
 
 
 def doctor(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:

@@ -45,7 +45,7 @@ def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRe
     app.add_api_route("/health", health, methods=["GET"])
     app.add_api_route("/ready", readiness, methods=["GET"])
     app.add_api_route("/metrics", metrics, methods=["GET"])
-    app.add_api_route("/in/{source}", receive, methods=["POST"])
+    app.add_api_route("/ingest/{source}", receive, methods=["POST"])
     app.add_api_route("/fhir/metadata", metadata, methods=["GET"])
     app.add_api_route("/fhir/{type_}/{id_}", read_route, methods=["GET"])
     app.add_api_route("/fhir/{type_}", search_route, methods=["GET"])

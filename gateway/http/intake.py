@@ -1,4 +1,4 @@
-"""`POST /in/{source}`: a message for a configured source, in the adapter's own format; answered after the commit."""
+"""`POST /ingest/{source}`: a message for a configured source, in the adapter's own format; answered after the commit."""
 
 from __future__ import annotations
 

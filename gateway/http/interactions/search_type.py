@@ -16,8 +16,9 @@ from gateway.fhir.query import parse_query
 from gateway.http.interactions.read import known_type
 from gateway.http.problems import FHIR_JSON, Problem
 from gateway.site import Site
+from gateway.store.index.keys import default_indexer
 from gateway.store.scope import Scope
-from gateway.store.search import Found, Page, search
+from gateway.store.search import Found, Page, Searcher
 
 CURSOR = "_cursor"
 
@@ -27,10 +28,11 @@ def handle(request: Request, site: Site, type_: str) -> Response:
     understood; a parameter that R4 does not know of the type is left out of `self` (strict handling makes it an error)."""
     known_type(type_)
     pairs = [(k, v) for k, v in request.query_params.multi_items() if k != CURSOR]
+    searcher = Searcher(default_indexer(), site.gateway.context.ids.key)
     try:
         query = parse_query(pairs)
         with site.database.engine.connect() as connection:
-            page = search(connection, type_, query, Scope.all(request.state.caller.client), request.query_params.get(CURSOR))
+            page = searcher.search(connection, type_, query, Scope.all(request.state.caller.client), request.query_params.get(CURSOR))
     except Refused as e:
         f = e.finding
         raise Problem(400, "too-costly" if f.code == "too-costly" else "invalid", f.message, f"Cannot search: {f.code} {f.source}".strip()) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+import gateway.store.index.tables as index_tables
 from gateway.store import tables
 from gateway.store.metadata import metadata
 
@@ -13,7 +14,7 @@ down_revision = None
 
 def upgrade() -> None:
     """Creates every table of the first version."""
-    assert tables
+    assert tables and index_tables
     metadata.create_all(op.get_bind())
 
 
