@@ -44,7 +44,7 @@ class Residents:
             self.unit.raw.lock(f"person:{s}|{v}" for s, v in numbers)
             self._take(self.unit.raw.among(_SOURCE + "claim {}", [claim_digest(c) for c in missing]))
             self._component({v for _, v in numbers})
-        self.unit.load_resources(rids={c.patient for c in self.claims.values() if c.patient is not None})
+        self._load_patients()
 
     def _take(self, rows: Sequence[Any]) -> list[Claim]:
         taken = []
@@ -121,6 +121,7 @@ class Residents:
     def settle(self, claims: Sequence[Claim]) -> list[list[Claim]]:
         """Groups the claims anew and gives every group its Patient."""
         groups = partition(claims)
+        self._load_patients()
         for id_, patient in assign(groups, self._allot).items():
             claim = self.claims[id_]
             if claim.patient != patient:
@@ -179,4 +180,6 @@ class Residents:
         self._load_patients()
 
     def _load_patients(self) -> None:
-        self.unit.load_resources(rids={c.patient for c in self.claims.values() if c.patient is not None})
+        """Patients that any claim here stands for, or was first given and may get again."""
+        rids = {rid for c in self.claims.values() for rid in (c.patient, c.origin) if rid is not None}
+        self.unit.load_resources(rids=rids - self.unit.resources.keys())
