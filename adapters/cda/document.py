@@ -22,7 +22,7 @@ ROOT = "ClinicalDocument"
 TEMPLATES = "2.16.156.10011.2.1.1."  # + (20 + n) is WS/T 500.n
 
 _DECLARED = re.compile(rb"\A\s*<\?xml[^>]*?\bencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
-_DOCTYPE = re.compile(rb"\A(?:\s++|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
+_DOCTYPE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 _CODE = re.compile(r"C\d{4}")
 _GB = ("gb18030", "gbk", "gb2312")
 _NOT_CREDIBLE = ("", "utf-8", "iso8859-1", "cp1252", "latin_1")  # a Western code page decodes anything, and no Chinese document is in one
@@ -49,10 +49,7 @@ def read(content: bytes | BinaryIO, limit: int) -> Document:
         raise _refused("too-large", f"CDA 文档超过 {limit} 字节的上限; 请在来源配置 [options] 的 max_bytes 里放宽, 或让发送方拆分附件")
     if not whole.strip():
         raise _refused("not-xml", "文档是空的, 应为一份 CDA XML 文档; 请检查导出程序是否在写完之前就交付了文件")
-    utf8, charset, findings = _utf8(whole)
-    if _DOCTYPE.match(utf8):
-        raise _refused("xml-doctype", "文档带有 DOCTYPE 声明, 可能借实体攻击, 不予解析; WS/T 500 文档不需要 DOCTYPE, 请发送方去掉后重发")
-    root = _parse(utf8)
+    root, charset, findings = _tree(whole)
     prefix = NAMESPACE if root.tag.startswith(NAMESPACE) else ""
     if root.tag != prefix + ROOT:
         name = etree.QName(root.tag).localname
@@ -60,7 +57,25 @@ def read(content: bytes | BinaryIO, limit: int) -> Document:
     return Document(whole, root, prefix, _type(root, prefix), charset, findings)
 
 
+def _tree(content: bytes) -> tuple[etree._Element, str, tuple[Finding, ...]]:
+    """The root, the encoding used and a remark on it. The parser checks UTF-8 itself; only other encodings are decoded beforehand."""
+    _no_doctype(content)
+    try:
+        root = _parse(content)
+    except etree.XMLSyntaxError as fault:
+        utf8, charset, findings = _utf8(content)
+        if charset == "UTF-8":
+            raise _malformed(fault) from None
+        _no_doctype(utf8)
+        try:
+            return _parse(utf8), charset, findings
+        except etree.XMLSyntaxError as other:
+            raise _malformed(other) from None
+    return root, "UTF-8", _claims_utf8(content, _declared(content))
+
+
 def _parse(utf8: bytes) -> etree._Element:
+    """Parses UTF-8 whatever the declaration says: no DTD, no entities, no network, libxml2's limits on depth and size."""
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -70,16 +85,27 @@ def _parse(utf8: bytes) -> etree._Element:
         remove_comments=True,
         remove_pis=True,
     )
-    try:
-        return etree.fromstring(utf8, parser)
-    except etree.XMLSyntaxError as fault:
-        reason = (fault.msg or "").lower()
-        if "depth" in reason:
-            raise _refused("xml-too-deep", "文档嵌套超过 256 层, 不予解析; 请发送方检查导出模板是否循环嵌套") from None
-        if "huge" in reason or "too long" in reason:
-            raise _refused("xml-too-large", "文档里有一段超过 10 MB 的文本或属性, 不予解析; 请发送方把附件另行传送") from None
-        line, column = fault.position
-        raise _refused("not-xml", f"不是合法的 XML: 第 {line} 行第 {column} 列解析失败; 请检查文件是否完整、标签是否成对") from None
+    return etree.fromstring(utf8, parser)
+
+
+def _no_doctype(content: bytes) -> None:
+    if _DOCTYPE.match(content):
+        raise _refused("xml-doctype", "文档带有 DOCTYPE 声明, 可能借实体攻击, 不予解析; WS/T 500 文档不需要 DOCTYPE, 请发送方去掉后重发")
+
+
+def _malformed(fault: etree.XMLSyntaxError) -> Refused:
+    reason = (fault.msg or "").lower()
+    if "depth" in reason:
+        return _refused("xml-too-deep", "文档嵌套超过 256 层, 不予解析; 请发送方检查导出模板是否循环嵌套")
+    if "huge" in reason or "too long" in reason:
+        return _refused("xml-too-large", "文档里有一段超过 10 MB 的文本或属性, 不予解析; 请发送方把附件另行传送")
+    line, column = fault.position
+    return _refused("not-xml", f"不是合法的 XML: 第 {line} 行第 {column} 列解析失败; 请检查文件是否完整、标签是否成对")
+
+
+def _claims_utf8(content: bytes, declared: str) -> tuple[Finding, ...]:
+    """The remark on a document that is UTF-8 and declares something else; plain ASCII agrees with every declaration."""
+    return () if declared in ("", "utf-8") or content.isascii() else (_disagreement(declared, "UTF-8"),)
 
 
 def charset_of(content: bytes) -> str:
@@ -95,8 +121,7 @@ def _utf8(content: bytes) -> tuple[bytes, str, tuple[Finding, ...]]:
     strict UTF-8, else strictly as declared, else strictly GB18030, which contains GBK and GB 2312."""
     declared = _declared(content)
     if content.isascii() or _strict(content, "utf-8") is not None:
-        lies = not content.isascii() and declared not in ("", "utf-8")
-        return content, "UTF-8", (_disagreement(declared, "UTF-8"),) if lies else ()
+        return content, "UTF-8", _claims_utf8(content, declared)
     candidates = ("utf-16",) if content.startswith(_UTF16) else (declared, "gb18030")
     for name in dict.fromkeys(candidates):
         text = _strict(content, name) if name not in _NOT_CREDIBLE else None

@@ -77,6 +77,10 @@ class Shape:
         """The record's fields: for each the first alternative that has a value."""
         found: Fields = {}
         for name, alternatives, splitter in self.parts:
+            if splitter is None and len(alternatives) == 1:
+                if (value := slots[alternatives[0]]) is not None:
+                    found[name] = value
+                continue
             for slot in alternatives:
                 value = slots[slot]
                 if value is not None:

@@ -35,20 +35,12 @@ def reader(path: Path, prefix: str, *, value: bool = False) -> Read:
     take = _attribute(path.attribute) if path.attribute else _value if value and not path.steps else _text
     if not path.steps:
         return take
-    simple = all(not step.which and not step.deep for step in path.steps)
-    descend = _straight if simple else _descend
     steps = path.steps
-
-    if simple and len(steps) == 1:
-        tag = prefix + steps[0].tag
-
-        def child(anchor: etree._Element) -> str | None:
-            return next((found for element in anchor if element.tag == tag and (found := take(element))), None)
-
-        return child
+    if all(not step.which and not step.deep for step in steps):
+        return _straight([prefix + step.tag for step in steps], take)
 
     def read(anchor: etree._Element) -> str | None:
-        for element in descend(anchor, steps, prefix):
+        for element in _descend(anchor, steps, prefix):
             found = take(element)
             if found:
                 return found
@@ -92,15 +84,18 @@ def _descend(anchor: etree._Element, steps: Sequence[Step], prefix: str) -> Iter
                 yield element
 
 
-def _straight(anchor: etree._Element, steps: Sequence[Step], prefix: str) -> Iterator[etree._Element]:
-    """`_descend` for steps without brackets and depth, the common case."""
-    tag = prefix + steps[0].tag
-    for child in anchor:
-        if child.tag == tag:
-            if len(steps) == 1:
-                yield child
-            else:
-                yield from _straight(child, steps[1:], prefix)
+def _straight(tags: Sequence[str], take: Read) -> Read:
+    """Reader of a path without brackets and depth, the common case: nested loops, no generators."""
+    inner = take if len(tags) == 1 else _straight(tags[1:], take)
+    tag = tags[0]
+
+    def read(anchor: etree._Element) -> str | None:
+        for child in anchor:
+            if child.tag == tag and (found := inner(child)):
+                return found
+        return None
+
+    return read
 
 
 def _attribute(name: str) -> Read:
@@ -118,9 +113,11 @@ def _text(element: etree._Element) -> str | None:
 
 
 def _value(element: etree._Element) -> str | None:
-    found = _text(element)
-    if found:
-        return found
+    text = element.text
+    if text and len(element) == 0 and (text := text.strip()):
+        return text
+    if len(element) and (text := _text(element)):
+        return text
     for name in _WHOLE:
         attribute = element.get(name)
         if attribute and (stripped := attribute.strip()):

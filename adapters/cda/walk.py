@@ -115,7 +115,9 @@ class _Walk:
         aim = plan.aims.get(code.get("code", "")) if code is not None else None
         if code is None or aim is None:
             return
-        value = next((child for child in element if child.tag == plan.value_tag), None)
+        value = code.getnext()
+        while value is not None and value.tag != plan.value_tag:
+            value = value.getnext()
         if aim.takes:
             self._take(aim.takes, plan.shape, self.slots, element, code, value, names)
         for index, starts, takes in aim.groups:
