@@ -103,3 +103,12 @@ def test_the_meters_export_is_read_in_gbk() -> None:
     assert record.key == ("390121103101", "000123")
     assert not result.held
     assert [o["code"]["coding"][1]["display"] for o in bodies(result, "Observation") if o["code"]["coding"][0]["code"] == "14743-9"] == ["餐后2小时"]
+
+
+def test_a_card_of_the_other_sex_or_birth_date_is_a_note_and_nothing_is_lost() -> None:
+    resident = {"idCard": "390101196205170246", "name": "王禾", "sex": "1", "birthDate": "1990-01-01"}
+    post = {"orgCode": "390121103101", "readingId": "D", "measuredAt": "2026-04-01T08:30:00+08:00", "resident": resident, "bp": {"systolic": 120}}
+    ((_, result),) = mapped("village_reading", "village_post", json.dumps(post).encode())
+    assert not result.held
+    assert {"sex-differs", "birth-date-differs"} <= {f.code for f in result.findings if f.severity == "note"}
+    assert bodies(result, "Patient")[0]["gender"] == "male"

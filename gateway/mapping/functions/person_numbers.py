@@ -80,3 +80,45 @@ def birth_of_id(value: str) -> str | Fault:
 def uscc(value: str) -> str | Fault:
     """The 18-character credit code of an organisation."""
     return numbers.uscc(value)
+
+
+@function(
+    "sex_as_on_card",
+    takes="code",
+    args=("text",),
+    gives="code",
+    doc="性别, 与身份证号核对; 不一致时照写并提示",
+    examples=[
+        Example("female", ("390101196205170246",), "female"),
+        Example("female", (None,), "female"),
+        Example("unknown", ("390101196205170238",), "unknown"),
+        Example("female", ("390101196205170238",), Fault("sex-differs", "")),
+    ],
+)
+def sex_as_on_card(value: str, card: str | None) -> str | Fault:
+    """The sex as given; a note when a valid card states the other one (a quality matter, no refusal)."""
+    stated = numbers.sex_and_birth(card) if card else None
+    if stated is None or value not in ("male", "female") or stated[0] == value:
+        return value
+    return Fault("sex-differs", "性别与身份证号里的性别不一致, 已按填写的写入; 请核对是否用了别人的证件或填错性别", "note", value)
+
+
+@function(
+    "birth_as_on_card",
+    takes="date",
+    args=("text",),
+    gives="date",
+    doc="出生日期, 与身份证号核对; 不一致时照写并提示",
+    examples=[
+        Example("1962-05-17", ("390101196205170246",), "1962-05-17"),
+        Example("1962", ("390101196205170246",), "1962"),
+        Example("1962-05-17", ("390101196205170240",), "1962-05-17"),
+        Example("1963-05-17", ("390101196205170246",), Fault("birth-date-differs", "")),
+    ],
+)
+def birth_as_on_card(value: str, card: str | None) -> str | Fault:
+    """The birth date as given; a note when a valid card states another one."""
+    stated = numbers.sex_and_birth(card) if card else None
+    if stated is None or stated[1].startswith(value):
+        return value
+    return Fault("birth-date-differs", "出生日期与身份证号里的不一致, 已按填写的写入; 请核对是否用了别人的证件或填错日期", "note", value)
