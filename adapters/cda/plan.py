@@ -32,6 +32,7 @@ class Take:
     role: str = ""
     sections: frozenset[str] = frozenset()
     plain: bool = True  # every observation of the data element is meant: no role, no sections
+    many: bool = False  # the field repeats
 
 
 @dataclass(slots=True)
@@ -192,7 +193,7 @@ def _fixed(plan: Plan, row: Mapping[str, str], layout: Layout, complain: Complai
 def _placer(plan: Plan, complain: Complain) -> Callable[[str, int, Locator], None]:
     def place(name: str, slot: int, locator: Locator) -> None:
         if isinstance(locator, Entry):
-            plan.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix))
+            plan.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix, plan.shape.repeats))
         elif isinstance(locator, Narrative):
             plan.narratives.append(Take(slot, reader(Path((Step(locator.tag),)), plan.prefix), sections=frozenset(locator.sections)))
         elif isinstance(locator, Whole):
@@ -214,7 +215,7 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
 
     def place(field_name: str, slot: int, locator: Locator) -> None:
         if isinstance(start, Entry) and isinstance(locator, Entry):
-            group.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix))
+            group.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix, group.shape.repeats))
         elif isinstance(start, Path) and isinstance(locator, Path):
             _hang(group.branch, locator.steps, plan.prefix).takes.append(Take(slot, reader(Path((), locator.attribute), plan.prefix)))
         else:
@@ -222,7 +223,7 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
 
     _level(group.shape, layout.fields, whole, place, complain)
     if isinstance(start, Entry):
-        group.start, group.element = _take(-1, start, plan.prefix), start.element
+        group.start, group.element = _take(-1, start, plan.prefix, set()), start.element
         plan.groups.append(group)
     else:
         if start.attribute:
@@ -231,10 +232,10 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
         plan.elements.append(group)
 
 
-def _take(slot: int, entry: Entry, prefix: str) -> Take:
+def _take(slot: int, entry: Entry, prefix: str, repeats: set[int]) -> Take:
     read = reader(entry.path, prefix, value=True)
     plain = not entry.role and not entry.sections
-    return Take(slot, read, bool(entry.path.steps), entry.role, frozenset(entry.sections), plain)
+    return Take(slot, read, bool(entry.path.steps), entry.role, frozenset(entry.sections), plain, slot in repeats)
 
 
 def _hang(branch: Branch, steps: Sequence[Step], prefix: str) -> Branch:

@@ -33,6 +33,10 @@ def extract(document: Document, plan: Plan) -> tuple[Fields, list[Finding]]:
     return walk.result(), walk.findings
 
 
+_Seen = tuple[etree._Element, etree._Element, etree._Element | None, frozenset[str]]
+"""An observation, its code, its value if it has one, and what its section is called."""
+
+
 @dataclass(slots=True)
 class _Row:
     """The row of a group that observations are put into at present."""
@@ -118,8 +122,9 @@ class _Walk:
         value = code.getnext()
         while value is not None and value.tag != plan.value_tag:
             value = value.getnext()
+        seen = (element, code, value, names)
         if aim.takes:
-            self._take(aim.takes, plan.shape, self.slots, element, code, value, names)
+            self._take(aim.takes, plan.shape, self.slots, seen)
         for index, starts, takes in aim.groups:
             row = rows[index]
             if starts is not None and (starts.plain or _means(starts, code, names, plan.prefix)):
@@ -128,28 +133,21 @@ class _Walk:
                     row.slots = row.group.shape.empty()
                 row.started = True
             if row.started or row.cluster:
-                self._take(takes, row.group.shape, row.slots, element, code, value, names)
+                self._take(takes, row.group.shape, row.slots, seen)
 
-    def _take(
-        self,
-        takes: list[Take],
-        shape: Shape,
-        slots: Slots,
-        observation: etree._Element,
-        code: etree._Element,
-        value: etree._Element | None,
-        names: frozenset[str],
-    ) -> None:
+    def _take(self, takes: list[Take], shape: Shape, slots: Slots, seen: _Seen) -> None:
         """Fills slots from an observation or from its value, where section and role are those that the locator means."""
+        observation, code, value, names = seen
         for take in takes:
             if take.plain or _means(take, code, names, self.plan.prefix):
                 anchor = observation if take.whole else value
-                found = take.read(anchor) if anchor is not None else None
-                if found:
-                    if slots[take.slot] is None and take.slot not in shape.repeats:
-                        slots[take.slot] = found
-                    else:
-                        shape.put(slots, take.slot, found, self.findings)
+                if anchor is None or not (found := take.read(anchor)):
+                    continue
+                old = slots[take.slot]
+                if old is None and not take.many:
+                    slots[take.slot] = found
+                elif old != found:
+                    shape.put(slots, take.slot, found, self.findings)
 
     def _close(self, rows: list[_Row], *, cluster: bool = False) -> None:
         """Ends the rows that are open; with `cluster` an organizer begins, whose observations belong together in any order."""

@@ -168,7 +168,7 @@ def map_explain(
     rows = [
         {
             "target": f"{line['resource'].split('/')[0]}.{line['path']}",
-            "line": line["line"],
+            "line": line["line"].rsplit("/", 1)[-1],
             "field": "、".join(o["label"] or o["field"] for o in line["origins"]),
             "source": "、".join(o["locator"] for o in line["origins"]),
             "raw": "、".join(str(o["raw"]) for o in line["origins"]),

@@ -77,11 +77,22 @@ class Vendor:
         """Rows of the vendor's child views, by view."""
         found: dict[str, list[Flat]] = {}
         parent = self._own(self.profile["fields"], fields)
+        joins = self.joins()
         for name, group in self.profile.get("groups", {}).items():
+            view = str(group.get("each", "")).partition(" on ")[0].strip()
+            if view in joins:
+                joined = {child: parent.get(column, "") for child, column in joins[view][1]}
+                found[view] = [joined | self._own(group["fields"], item) for item in fields.get(name, [])]
+        return found
+
+    def joins(self) -> dict[str, tuple[list[str], list[tuple[str, str]]]]:
+        """Child views: name -> (their columns, pairs of child column and parent column)."""
+        found = {}
+        for group in self.profile.get("groups", {}).values():
             view, on, condition = str(group.get("each", "")).partition(" on ")
             if on:
-                joined = {c.strip(): parent[p.strip()] for c, _, p in (part.partition("=") for part in re.split(r"\s+and\s+", condition))}
-                found[view.strip()] = [joined | self._own(group["fields"], item) for item in fields.get(name, [])]
+                pairs = [(c.strip(), p.strip()) for c, _, p in (part.partition("=") for part in re.split(r"\s+and\s+", condition))]
+                found[view.strip()] = ([*(c for c, _ in pairs), *group["fields"].values()], pairs)
         return found
 
     def tree(self, fields: Fields) -> dict[str, Any]:

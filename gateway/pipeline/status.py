@@ -46,7 +46,7 @@ def statuses(database: Database, config: Config, now: datetime) -> list[SourceSt
         resources = counted(
             select(v.c.source, func.count()).select_from(r).join(c, c.c.id == r.c.record).join(v, v.c.id == c.c.current).group_by(v.c.source)
         )
-        words = dict(connection.execute(select(s.c.source, s.c.last_word)))
+        words = {name: word for name, word in connection.execute(select(s.c.source, s.c.last_word))}
     answer = []
     for source in config.source:
         word = words.get(source.name)

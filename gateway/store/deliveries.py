@@ -231,8 +231,8 @@ def queue(database: Database) -> list[Queue]:
         owed = {n: (c, m) for n, c, m in connection.execute(select(d.c.destination, func.count(), func.min(d.c.made)).where(d.c.state != "done")
                                                            .group_by(d.c.destination))}  # fmt: skip
         stuck = select(lanes.c.destination, func.count()).where(lanes.c.state == "blocked").group_by(lanes.c.destination)
-        blocked: dict[str, int] = dict(connection.execute(stuck))
-        paused = dict(connection.execute(select(state.c.destination, state.c.reason).where(state.c.paused)))
+        blocked: dict[str, int] = {n: c for n, c in connection.execute(stuck)}
+        paused = {n: r for n, r in connection.execute(select(state.c.destination, state.c.reason).where(state.c.paused))}
     names = sorted({*owed, *blocked, *paused})
     return [Queue(n, owed.get(n, (0, None))[0], _when(owed.get(n, (0, None))[1]), int(blocked.get(n) or 0), paused.get(n)) for n in names]
 

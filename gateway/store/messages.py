@@ -191,4 +191,4 @@ def outcomes(database: Database, message: int) -> list[tuple[RecordOutcome, str,
 def count_by_source(database: Database) -> dict[str, int]:
     """Messages per source."""
     with database.engine.connect() as connection:
-        return dict(connection.execute(select(t.message.c.source, func.count()).group_by(t.message.c.source)))
+        return {s: n for s, n in connection.execute(select(t.message.c.source, func.count()).group_by(t.message.c.source))}

@@ -57,4 +57,4 @@ def counts(connection: Connection, scope: Scope) -> dict[str, int]:
 
     r = t.resource
     query = select(r.c.type, func.count()).where(r.c.deleted.is_(False)).group_by(r.c.type).order_by(r.c.type)
-    return dict(connection.execute(query))
+    return {type_: n for type_, n in connection.execute(query)}
