@@ -318,13 +318,19 @@ class _Resolver:
         )
 
     def _condition(self, cond: model.Cond | None, scope: Scope) -> plan.Condition | None:
-        if cond is None:
-            return None
+        """A condition resolved; its fields count as read, but not as sources of what the line writes."""
+        line, self.values.line = self.values.line, plan.LineInfo(Place("", 0, 0), "", "")
+        try:
+            return self._test(cond, scope) if cond is not None else None
+        finally:
+            self.values.line = line
+
+    def _test(self, cond: model.Cond, scope: Scope) -> plan.Condition | None:
         if isinstance(cond, model.Negated):
-            part = self._condition(cond.cond, scope)
+            part = self._test(cond.cond, scope)
             return plan.Not(part) if part else None
         if isinstance(cond, model.Junction):
-            parts = tuple(p for p in (self._condition(c, scope) for c in cond.parts) if p is not None)
+            parts = tuple(p for p in (self._test(c, scope) for c in cond.parts) if p is not None)
             return plan.All(parts) if cond.word == "and" else plan.Either(parts)
         try:
             source = self.values.ref(cond.ref, scope)

@@ -1,0 +1,65 @@
+"""All built-in maps: they check, and on every example the fast and the explaining build say the same."""
+
+from __future__ import annotations
+
+import copy
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+import pytest
+
+from gateway import builtin
+from gateway.errors import Refused
+from gateway.mapping import golden
+from gateway.mapping.catalogue import Catalogue
+from gateway.mapping.files import MapFiles
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    adapters = {e.name: e.load() for e in entry_points(group="gateway.adapters")}
+    return Catalogue(MapFiles.from_folders([builtin.MAPPINGS]), adapters)
+
+
+EXAMPLES = [(e.dataset, e.name) for name in catalogue().datasets for e in golden.examples(catalogue(), catalogue().entry(name))]
+
+
+def test_there_are_examples_of_every_dataset() -> None:
+    assert {d for d, _ in EXAMPLES} == set(catalogue().datasets)
+
+
+@pytest.mark.parametrize("name", catalogue().datasets)
+def test_built_in_map_checks(name: str) -> None:
+    assert [str(f) for f in catalogue().entry(name).faults] == []
+
+
+@pytest.mark.parametrize(("dataset", "name"), EXAMPLES)
+def test_compiled_and_explained_agree(dataset: str, name: str) -> None:
+    example = next(e for e in golden.examples(catalogue(), catalogue().entry(dataset)) if e.name == name)
+    binding = golden.binding_for(catalogue(), example)
+    try:
+        records = list(golden.records(catalogue(), example, binding))
+    except Refused:
+        assert "refuse" in golden.run(catalogue(), example).findings
+        return
+    for record in records:
+        again = copy.deepcopy(record)
+        result = binding.map(record, golden.CONTEXT)
+        explained, lineage = binding.explain(again, golden.CONTEXT)
+        assert result == explained
+        written = {(d.type, d.id) for d in (*result.drafts, *result.withheld)}
+        assert {(one.type, one.id) for one in lineage} == written
+        assert all(one.line for one in lineage)
+
+
+def test_lineage_tells_line_column_raw_value_and_functions() -> None:
+    example = next(e for e in golden.examples(catalogue(), catalogue().entry("hypertension_followup")) if e.name == "controlled_vendor_a")
+    binding = golden.binding_for(catalogue(), example)
+    (record,) = golden.records(catalogue(), example, binding)
+    _, lineage = binding.explain(record, golden.CONTEXT)
+    systolic = next(one for one in lineage if one.origins and one.origins[0].field == "收缩压" and "valueQuantity" in one.path)
+    assert systolic.path == "component[0].valueQuantity"
+    assert (systolic.origins[0].locator, systolic.origins[0].raw, systolic.functions) == ("收缩压(mmHg)", "136", ("quantity",))
+    assert systolic.line.startswith("public_health/hypertension_followup/hypertension_followup.map:")
+    coded = next(one for one in lineage if one.origins and one.origins[0].raw != one.origins[0].value)
+    assert coded.origins[0].raw is not None
