@@ -101,6 +101,7 @@ def claim(database: Database, destination: str, worker: str, now: datetime, leas
     values = {"worker": worker, "until": micro(now + lease), "destination": destination, "now": micro(now), "lanes": lanes}
     with database.engine.begin() as connection:
         found = connection.execute(text(_CLAIM.format(skip=skip)), values).all()
+        found = sorted(found, key=lambda row: (row.lane != "shared", row.lane))
         claimed = []
         for lane, attempts in found:
             rows = _owed(connection, destination, lane)

@@ -45,9 +45,7 @@ def test_a_rejected_hold_stays_unwritten(county: County) -> None:
 
 
 def test_a_held_record_does_not_keep_its_neighbours_back(county: County) -> None:
-    receipt = county.send(
-        form("1", T1, [observation("a", "血糖")], person=LI, findings=[HOLD]), form("2", T1, [observation("b", "血压")], person=LI)
-    )
+    receipt = county.send(form("1", T1, [observation("a", "血糖")], person=LI, findings=[HOLD]), form("2", T1, [observation("b", "血压")], person=LI))
     assert receipt.state == "partly"
     assert [o.state for o in receipt.outcomes] == ["held", "written"]
     assert county.one("Observation")["code"] == {"text": "血压"}
