@@ -17,7 +17,10 @@ from tests.mapping import small
 from tests.mapping.test_compile import HEAD, KEY, NESTED, observation, whole
 
 MAP = whole(HEAD + NESTED)
-EXAMPLE = '{"profile": "plain", "fields": {"机构代码": "A1", "报告号": "1", "身份证号": "390121197103010014", "状态": "1", "结果": [{"项目": "K", "值": "4.10", "单位": "mmol/L"}]}}'
+EXAMPLE = (
+    '{"profile": "plain", "fields": {"机构代码": "A1", "报告号": "1", "身份证号": "390121197103010014", "状态": "1", '
+    '"结果": [{"项目": "K", "值": "4.10", "单位": "mmol/L"}]}}'
+)
 
 
 def test_site_lies_over_the_built_in_set(tmp_path: Path) -> None:
