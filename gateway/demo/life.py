@@ -69,7 +69,7 @@ def profiles(county: County, residents: Sequence[Resident], chance: Random, stam
         at = stamp + timedelta(minutes=resident.number)
         diseases = [code for code, ill in (("2", resident.hypertension), ("3", resident.diabetes)) if ill]
         fields = _person(resident) | {
-            "本人电话": resident.phone,
+            "本人电话": [resident.phone],
             "常住类型": "1",
             "民族": "01",
             "ABO血型": chance.choice("12345"),
