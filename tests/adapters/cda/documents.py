@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from tests.adapters.cda.facts import Item, Laboratory, Order, Outpatient, Person, Shape
+from tests.adapters.cda.facts import TEMPLATE, Item, Laboratory, Order, Outpatient, Person, Shape
 
 __all__ = ["Item", "Laboratory", "Order", "Outpatient", "Person", "Shape", "laboratory", "outpatient"]
 
@@ -16,7 +16,7 @@ OID = "2.16.156.10011."
 CATALOGUE = 'codeSystem="2.16.156.10011.2.2.1" codeSystemName="卫生信息数据元目录"'
 
 
-def laboratory(report: Laboratory, shape: Shape = Shape()) -> str:
+def laboratory(report: Laboratory, shape: Shape = TEMPLATE) -> str:
     """A C0007 检验报告 as text, with an XML declaration that says UTF-8."""
     ids = {"11": report.visit, "33": report.report, "24": report.request, "14": report.specimen}
     header = "".join(
@@ -47,7 +47,7 @@ def laboratory(report: Laboratory, shape: Shape = Shape()) -> str:
     return _document(header, body, shape)
 
 
-def outpatient(visit: Outpatient, shape: Shape = Shape()) -> str:
+def outpatient(visit: Outpatient, shape: Shape = TEMPLATE) -> str:
     """A C0002 门(急)诊病历 as text."""
     provider = (
         f"<providerOrganization>{_id('26', visit.department[0])}<name>{escape(visit.department[1])}</name><asOrganizationPartOf><wholeOrganization>"

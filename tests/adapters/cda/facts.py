@@ -19,6 +19,10 @@ class Shape:
     coded_sections: bool = True
 
 
+TEMPLATE = Shape()
+"""As the standard's template has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """The resident a document is about."""
