@@ -33,6 +33,12 @@ class Composer:
                 return False
             body: Body | None = self._patient(state)
             return self.unit.write(state, body, seq=seq, record=record, resident=rid, custodian=custodian)
+        if len(state.contributions) == 1:
+            (sole,) = state.contributions.values()
+            if sole.present and not sole.part:
+                body = self.body_of(sole)
+                resident = self.residents.claims[sole.patients[0][1]].patient if sole.patients else None
+                return self.unit.write(state, body, seq=seq, record=record, resident=resident, custodian=custodian)
         said = self._said(state)
         present = [c for c in said if c.present]
         if present:
@@ -104,7 +110,11 @@ class Composer:
         if c.patients:
             self._load_claims(s for _, s in c.patients)
             for path, source in c.patients:
-                point(body, path, "Patient/" + self.residents.patient_id(source))
+                reference = "Patient/" + self.residents.patient_id(source)
+                if isinstance(direct := body.get(path), dict):
+                    direct["reference"] = reference
+                else:
+                    point(body, path, reference)
         return body
 
     def keep(self, state: ResourceState) -> None:
@@ -115,7 +125,7 @@ class Composer:
                 c.dirty = True
 
     def _load_claims(self, sources: Iterable[int]) -> None:
-        missing = set(sources) - self.residents.claims.keys()
+        missing = [s for s in sources if s not in self.residents.claims]
         if missing:
             self.residents.load((), missing)
 

@@ -12,16 +12,18 @@ from typing import Any
 import psycopg
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import URL, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy import URL, Engine, create_engine, delete, event, func, insert, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.config import StoreConfig
 from gateway.errors import ConfigError
 from gateway.store import tables
+from gateway.store.raw import SPAN
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "yifang.sqlite3"
 KEY = "deployment-key"
+OFFSET = "sequence-offset"
 
 
 class Database:
@@ -55,6 +57,22 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+        if self.dialect == "postgresql":
+            self._carry_on_sequence()
+
+    def _carry_on_sequence(self) -> None:
+        """In a restored database transaction ids start anew; an offset keeps commit sequences growing past those it already holds."""
+        with self.engine.begin() as connection:
+            connection.execute(text("LOCK TABLE setting IN SHARE ROW EXCLUSIVE MODE"))
+            highest = connection.scalar(select(func.max(tables.event.c.seq))) or 0
+            present = int(connection.scalar(text("SELECT pg_current_xact_id()::text::bigint")) or 0)
+            found = connection.scalar(select(tables.setting.c.value).where(tables.setting.c.name == OFFSET))
+            offset = int(bytes(found)) if found is not None else 0
+            if (highest >> SPAN) < present + offset:
+                return
+            value = str((highest >> SPAN) + 1 - present).encode()
+            connection.execute(delete(tables.setting).where(tables.setting.c.name == OFFSET))
+            connection.execute(insert(tables.setting).values(name=OFFSET, value=value))
 
     def raw(self) -> Any:
         """A DBAPI connection outside the pool for the writer: sqlite3 in autocommit (it says BEGIN IMMEDIATE itself) or psycopg."""
