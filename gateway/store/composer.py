@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from gateway.fhir.json import decode, encode
@@ -216,6 +217,7 @@ def stored(body: Body) -> bytes:
     return encode({k: v for k, v in body.items() if k not in ("resourceType", "id")})
 
 
+@lru_cache(maxsize=4096)
 def patients_json(patients: tuple[tuple[str, int], ...]) -> str | None:
     """(path, source patient) pairs as the store keeps them."""
     return json.dumps(patients, separators=(",", ":")) if patients else None
