@@ -98,7 +98,7 @@ class Compiled:
         return names
 
 
-_RUNTIME = "part whole as_text raw_of compare any_is put at below clears lost_since FINAL".split()
+_RUNTIME = "part whole as_text raw_of compare any_is at below clears lost_since FINAL".split()
 
 
 def _callable(function: Function, env: Env) -> Callable[..., Any]:

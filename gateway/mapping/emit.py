@@ -32,6 +32,7 @@ class Writer:
         self._depth = 0
         self._count = 0
         self._pool: dict[str, str] = {}
+        self._known: list[dict[str, str]] = [{}]
 
     def put(self, *statements: str) -> None:
         """Adds statements at the present indentation."""
@@ -42,16 +43,28 @@ class Writer:
         """A compound statement; what is put inside is its body (`pass` when nothing is)."""
         self.put(head)
         self._depth += 1
+        self._known.append({})
         mark = len(self._lines)
         yield
         if len(self._lines) == mark:
             self.put("pass")
+        self._known.pop()
         self._depth -= 1
 
     def fresh(self, stem: str = "v") -> str:
         """A new local name."""
         self._count += 1
         return f"{stem}{self._count}"
+
+    def once(self, expression: str) -> str:
+        """Name of an expression's value, computed where it first stands and taken from there by all that follows below it. The expression
+        must be pure, and what it names must not be assigned again; its own name (`h3`) never is."""
+        for scope in reversed(self._known):
+            if expression in scope:
+                return scope[expression]
+        name = self._known[-1][expression] = self.fresh("h")
+        self.put(f"{name} = {expression}")
+        return name
 
     def constant(self, value: Any) -> str:
         """Name of a prebuilt value, or the literal itself for short texts and numbers without `{base}`."""

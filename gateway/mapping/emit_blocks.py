@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gateway.mapping import plan
 from gateway.mapping.emit import Program, Writer
-from gateway.mapping.emit_bodies import BodyWriter, missing_text, open_row, resident_of, rows_text
+from gateway.mapping.emit_bodies import BodyWriter, missing_text, open_row, resident_of, rows_text, static_choice
 from gateway.mapping.emit_values import ValueWriter
 from gateway.mapping.values import walk
 
@@ -32,9 +32,12 @@ class _MapWriter:
         for fragment in self.plan.fragments.values():
             self._fragment(fragment)
         with self.out.under("def run(F, A, D, C, W, T):"):
-            self.out.put("q0 = F.get('@raw')", "L = None", "Z = set()")
+            self.out.put("q0 = F.get('@raw')", "L = None", "Z = set()", "X = F.get('@clear')")
             for let in self.plan.lets:
                 self._let(let)
+            for block in self.plan.all_blocks:
+                if fixed := self._fixed_residents(block.body):
+                    self.out.once(fixed)
             for block in self.plan.all_blocks:
                 levels = len(block.chain)
                 self.out.put(f"R{block.index} = " + ("None" if levels == 0 else "[]" if levels == 1 else "{}"))
@@ -99,20 +102,30 @@ class _MapWriter:
             asked()
             return
         level = len(block.chain)
+        if level > 1 and block.type != "Patient":
+            key = ", ".join(f"i{n}" for n in range(1, level))
+            self.out.put(f"Q{block.index} = R{block.index}.setdefault(({key},), [])")
+        self._beforehand(block, level)
         with self.out.under(f"for i{level}, {block.rows.variable} in enumerate({rows_text(block.rows)}):"):
             open_row(self.out, block.rows)
             asked()
 
     def _store(self, block: plan.BlockPlan, expression: str) -> None:
-        """Leaves the block's reference where others find it."""
+        """Leaves the block's reference where others find it: every row of a repeated block leaves exactly one, in order."""
         levels = len(block.chain)
         if levels == 0:
             self.out.put(f"R{block.index} = {expression}")
-        elif levels == 1:
-            self.out.put(f"put(R{block.index}, i1, {expression})")
         else:
-            key = ", ".join(f"i{n}" for n in range(1, levels))
-            self.out.put(f"put(R{block.index}.setdefault(({key},), []), i{levels}, {expression})")
+            self.out.put(f"{'R' if levels == 1 else 'Q'}{block.index}.append({expression})")
+
+    def _beforehand(self, block: plan.BlockPlan, level: int) -> None:
+        """What a repeated block reads from the rows around it is read once, before it repeats."""
+        for value in _values(block):
+            if (isinstance(value, plan.Read) and value.depth < level) or (
+                isinstance(value, plan.RefTo)
+                and all(isinstance(p, plan.Const) or (isinstance(p, plan.Read) and p.depth < level and p.type != "any") for p in value.parts)
+            ):
+                self.values.value(value, block.line)
 
     def _key(self, block: plan.BlockPlan) -> plan.Key:
         assert block.key is not None  # the checker refuses a block without one
@@ -144,9 +157,10 @@ class _MapWriter:
             self.out.put(f"D.extend(N{block.index})")
 
     def _patient(self, block: plan.BlockPlan) -> None:
-        self.out.put("b = {'resourceType': 'Patient'}", "PP = []", "g = False", "p = False")
+        self.out.put("b = {'resourceType': 'Patient'}", "g = False")
         self._mark()
         self.bodies.lossy = self.bodies.partial = ""
+        self._open_residents(block)
         self.bodies.body(block.body, "b", "", "g")
         test = missing_text(block.body, "b")
         with self.out.under("if g:"):
@@ -169,19 +183,25 @@ class _MapWriter:
 
     def _write(self, block: plan.BlockPlan, made: str) -> None:
         out, key = self.out, self._key(block)
-        out.put(f"k, s, w = {made}", f"b = {{'resourceType': {block.type!r}}}", "PP = []", "g = False", "p = False")
+        head = f"b = {{'resourceType': {block.type!r}"
+        out.put(f"k, s, w = {made}")
         self._mark()
-        if key.slot is not None:
-            out.put("b['identifier'] = [{'system': s, 'value': w}]" if key.slot.many else "b['identifier'] = {'system': s, 'value': w}")
+        if key.slot is None:
+            out.put(head + "}")
+        else:
+            out.put(head + (", 'identifier': [{'system': s, 'value': w}]}" if key.slot.many else ", 'identifier': {'system': s, 'value': w}}"))
             if out.explain:
                 reads = [self.bodies.reads(p) for p in key.parts]
                 where = "identifier[0]" if key.slot.many else "identifier"
                 out.put(f"T.add({key.line}, {where!r}, b['identifier'], ({'+'.join(reads)}))")
         self.bodies.lossy = "z = True" if block.type == "Observation" else ""
         self.bodies.partial = "p = True" if block.type == "DiagnosticReport" else ""
+        self._open_residents(block)
         if self.bodies.lossy:
             out.put("z = False")
-        self.bodies.body(block.body, "b", "", "g")
+        if self.bodies.partial:
+            out.put("p = False")
+        self.bodies.body(block.body, "b", "", "")
         missing = missing_text(block.body, "b")
         if missing:
             with out.under(f"if {missing}:"):
@@ -231,9 +251,13 @@ class _MapWriter:
         if block.by is not None:
             by = f"({self.values.text(block.by, block.line)} or '')"
         clears = self._clears(block)
-        clear = f"clears({self.out.constant(clears)}, F)" if clears else "()"
-        resident = "tuple(PP)" if self._residents(block.body) else "()"
-        self.out.put(f"{into}.append(Draft({block.type!r}, {block.name!r}, {id_}, b, {block.compose!r}, {by}, {person}, {resident}, p, {clear}))")
+        clear = f"clears({self.out.constant(clears)}, F) if X else ()" if clears else "()"
+        fixed = self._fixed_residents(block.body)
+        resident = self.out.once(fixed) if fixed else "tuple(PP)" if self._residents(block.body) else "()"
+        partial = "p" if self.bodies.partial else "False"
+        self.out.put(
+            f"{into}.append(Draft({block.type!r}, {block.name!r}, {id_}, b, {block.compose!r}, {by}, {person}, {resident}, {partial}, {clear}))"
+        )
         if self.out.explain:
             self.out.put(f"T.close(tb, {block.name!r}, {block.type!r}, {id_})")
 
@@ -249,6 +273,25 @@ class _MapWriter:
             self._store(block, "False")
         if self.out.explain and id_:
             self.out.put("T.cut(tb)")
+
+    def _open_residents(self, block: plan.BlockPlan) -> None:
+        """Where the paths of Patient references depend on the record, a list collects them."""
+        collects = self._residents(block.body) and not self._fixed_residents(block.body)
+        self.bodies.residents = "PP" if collects else ""
+        if collects:
+            self.out.put("PP = []")
+
+    def _fixed_residents(self, body: plan.Body) -> str:
+        """Python text of the Patient references of a block, when each stands at one place in any case; else empty."""
+        found = []
+        for entry in body.entries:
+            if isinstance(entry, plan.Sub) and self._residents(entry.body):
+                return ""
+            if isinstance(entry, plan.Set) and (claim := resident_of(self.plan, entry.value)) is not None:
+                if entry.when is not None or not isinstance(entry.value, plan.LetRead):
+                    return ""
+                found.append(f"({static_choice(entry.slot, entry.value)!r}, c{claim})")
+        return f"({', '.join(found)},)" if found else ""
 
     def _residents(self, body: plan.Body) -> bool:
         for entry in body.entries:
@@ -303,6 +346,25 @@ def _links(body: plan.Body) -> list[plan.Link]:
             found += [v for v in walk(entry.value) if isinstance(v, plan.Link)]
         elif isinstance(entry, plan.Sub):
             found += _links(entry.body) + ([v for v in walk(entry.base.value) if isinstance(v, plan.Link)] if entry.base else [])
+    return found
+
+
+def _values(block: plan.BlockPlan) -> list[plan.Value]:
+    """Every value of a block, the key's and those of blocks inside it among them; conditions not."""
+    found: list[plan.Value] = [v for p in (block.key.parts if block.key else ()) for v in walk(p)]
+
+    def inside(body: plan.Body) -> None:
+        for entry in body.entries:
+            if isinstance(entry, plan.Set):
+                found.extend(walk(entry.value))
+            elif isinstance(entry, plan.BlockPlan):
+                found.extend(_values(entry))
+            elif isinstance(entry, plan.Sub):
+                if entry.base is not None:
+                    found.extend(walk(entry.base.value))
+                inside(entry.body)
+
+    inside(block.body)
     return found
 
 

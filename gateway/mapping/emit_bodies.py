@@ -12,12 +12,13 @@ PRIMITIVE_FOR_TEXT = ("string", "markdown", "code", "uri", "id", "dateTime", "da
 
 
 class BodyWriter:
-    """Writes bodies. `resident_paths`: local list that paths of Patient references go to, "" where they are known beforehand."""
+    """Writes bodies: the lines of blocks, elements and fragments."""
 
     def __init__(self, out: Writer, made: plan.MapPlan, values: ValueWriter) -> None:
         self.out, self.plan, self.values = out, made, values
         self.lossy = ""  # statement run when an Observation loses its value
         self.partial = ""  # statement run when a report loses a result
+        self.residents = ""  # list that collects Patient references, "" where they are known beforehand
 
     def body(self, body: plan.Body, into: str, path: str, flag: str) -> None:
         """All lines of a body into the dict named `into`. path: f-string text of where that is; flag: local set when data was written."""
@@ -55,8 +56,10 @@ class BodyWriter:
         if isinstance(value, plan.Link) and value.how == "inner":
             name = self._survivors(name, slot)
         test = f"if {name}:" if isinstance(value, plan.Link) or _claimed(value) else f"if {name} is not None:"
-        if _claimed(value):
-            test = "if True:"  # a claim without numbers is held, its draft shows an empty reference
+        if _claimed(value):  # there in any case: a claim without numbers is held, its draft shows an empty reference
+            self._write(body, entry, into, path, name)
+            self._mark(flag)
+            return
         with self.out.under(test):
             self._write(body, entry, into, path, name)
             self._mark(flag)
@@ -104,8 +107,8 @@ class BodyWriter:
     def _resident(self, value: plan.Value, path: str, key: str) -> None:
         """Notes the path of a Patient reference with its claim."""
         claim = resident_of(self.plan, value)
-        if claim is not None:
-            self.out.put(f'PP.append((f"{_joined(path, key)}", c{claim}))')
+        if claim is not None and self.residents:
+            self.out.put(f'{self.residents}.append((f"{_joined(path, key)}", c{claim}))')
 
     def _mark(self, flag: str) -> None:
         if flag:
@@ -187,12 +190,13 @@ class BodyWriter:
                 out.put(f"T.cut(t{own})")
 
     def _base(self, base: plan.Set, slot: plan.Slot) -> str:
-        name = self.values.value(base.value, base.line)
         got = self.out.fresh()
         if base.when is None:
-            self.out.put(f"{got} = {name}")
+            self.out.put(f"{got} = {self.values.value(base.value, base.line)}")
         else:
-            self.out.put(f"{got} = {name} if {self.values.condition(base.when, base.line)} else None")
+            self.out.put(f"{got} = None")
+            with self.out.under(f"if {self.values.condition(base.when, base.line)}:"):
+                self.out.put(f"{got} = {self.values.value(base.value, base.line)}")
         if self.out.explain:
             with self.out.under(f"if {got} is not None:"):
                 self.out.put(f"T.add({base.line}, {slot.path.partition('.')[2]!r}, {got}, {self.reads(base.value)})")

@@ -23,9 +23,10 @@ class ValueWriter:
         if isinstance(value, plan.LetRead):
             return f"c{value.index}.reference" if value.type == "resident" else f"l{value.index}"
         if isinstance(value, plan.Read):
-            return self._put(_read(value))
+            row = f"r{value.depth}" if value.depth else "F"
+            return self._component(self.out.once(f"{row}.get({value.field.name!r})"), value.component)
         if isinstance(value, plan.Item):
-            return self._put(_item(value))
+            return self._component(value.variable, value.component)
         if isinstance(value, plan.Link):
             return self.link(value)
         writers: dict[type, Callable[..., str]] = {
@@ -39,6 +40,11 @@ class ValueWriter:
         }
         return writers[type(value)](value, line)
 
+    def _component(self, whole: str, component: str) -> str:
+        if not component:
+            return whole
+        return self.out.once(f"{whole}.get({component!r}) if type({whole}) is dict else part({whole}, {component!r})")
+
     def _put(self, expression: str) -> str:
         name = self.out.fresh()
         self.out.put(f"{name} = {expression}")
@@ -48,16 +54,15 @@ class ValueWriter:
         """Like `value`, but a composite gives its whole text."""
         name = self.value(value, line)
         if isinstance(value, plan.Read | plan.Item) and value.type == "any":
-            return self._put(
-                f"[whole(i) for i in {name}] if {name} is not None else None" if value.many else f"whole({name}) if {name} is not None else None"
-            )
+            every = f"[whole(i) for i in {name}]" if value.many else f"whole({name})"
+            return self.out.once(f"{every} if {name} is not None else None")
         if isinstance(value, plan.Applied | plan.OrElse | plan.CodeIn | plan.LetRead) and value.type not in ("text", "code", "string"):
             return self._put(f"as_text({name})")
         return name
 
     def _each(self, name: str, many: bool, write: Callable[[str], None]) -> str:
         """Applies `write` (which assigns its argument anew) to a value that is there, or to every value of a list."""
-        if not name.startswith("v"):  # a constant, let, claim or row: not ours to assign
+        if not name.startswith("v"):  # a constant, let, claim, row or shared value: not ours to assign
             name = self._put(name)
         with self.out.under(f"if {name} is not None:"):
             if not many:
@@ -84,7 +89,12 @@ class ValueWriter:
             name = self._put(source)
             write(name)
             return name
-        return self._each(source, value.many, write)
+        if value.many:
+            return self._each(source, True, write)
+        name = self.out.fresh()
+        made = self.out.once(f"{call}({', '.join((source, *args))}) if {source} is not None else None")
+        self.out.put(f"if type({name} := {made}) is Fault: {name} = fault(A, {line}, {name})")
+        return name
 
     def text_for(self, takes: str, value: plan.Value, line: int) -> str:
         """The value as a function's parameter of this type wants it."""
@@ -102,8 +112,7 @@ class ValueWriter:
 
             return self._each(name, value.many, write)
         got = self.out.fresh()
-        raw_name = self.out.fresh()
-        self.out.put(f"{raw_name} = None if q{source.depth} is None else q{source.depth}.get({source.field.name!r})")
+        raw_name = self.out.once(f"None if q{source.depth} is None else q{source.depth}.get({source.field.name!r})")
         with self.out.under(f"if {raw_name} is None:"):
             self.out.put(f"{got} = None if {name} is None else {table}_hit.get({name}) or {table}(A, {line}, {name}, None)")
         with self.out.under("else:"):
@@ -138,7 +147,7 @@ class ValueWriter:
     def _ref_to(self, value: plan.RefTo, line: int) -> str:
         parts, missing = self.parts(value.parts, line)
         made = self.out.named(self.out.program.keyed, "ref", ("ref", value.target, value.namespace))
-        return self._put(f"{made}({parts}) if {missing} else None" if missing else f"{made}({parts})")
+        return self.out.once(f"{made}({parts}) if {missing} else None" if missing else f"{made}({parts})")
 
     def parts(self, parts: tuple[plan.Value, ...], line: int) -> tuple[str, str]:
         """Python text of a key's parts as a tuple, and the condition that all that must be there are."""
@@ -198,16 +207,6 @@ class ValueWriter:
         if texts and cond.op in ("in", "not in"):
             return f"({name} is not None and {name} {cond.op} {_tuple(values)})"
         return f"compare({name}, {cond.op!r}, ({', '.join(values)},))"
-
-
-def _read(value: plan.Read) -> str:
-    row = f"r{value.depth}" if value.depth else "F"
-    whole = f"{row}.get({value.field.name!r})"
-    return f"part({whole}, {value.component!r})" if value.component else whole
-
-
-def _item(value: plan.Item) -> str:
-    return f"part({value.variable}, {value.component!r})" if value.component else value.variable
 
 
 def _raw_of(source: plan.Value, one: str, raw: str) -> str:

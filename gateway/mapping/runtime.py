@@ -176,12 +176,6 @@ def any_is(values: Any, op: str, others: Iterable[Any]) -> bool:
     return any(compare(v, op, others) for v in values)
 
 
-def put(rows: list[Any], at_: int, value: Any) -> None:
-    """Leaves a row's reference; rows that were passed over hold None."""
-    rows.extend([None] * (at_ - len(rows)))
-    rows.append(value)
-
-
 def at(rows: list[Any] | None, index: int) -> Any:
     """A row's reference."""
     return rows[index] if rows and index < len(rows) else None
