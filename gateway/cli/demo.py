@@ -18,12 +18,12 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0: any free one.")] = 0,
     destination: Annotated[str | None, typer.Option(help="Base of a FHIR server to deliver to.")] = None,
     database: Annotated[str | None, typer.Option(help="PostgreSQL URL instead of the embedded database.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder for the demo's files, kept afterwards; a temporary one when left out.")] = None,
 ) -> None:
     """Make a synthetic county, carry its records over the real protocols, and tell what came of them. Exit 1 when one was lost or doubled."""
-    from gateway.demo import run
+    from gateway.demo.run import Wishes, run  # the generator is needed by this command alone
 
-    passed = run(adapters(), out, once=once, report=report, residents=residents, seed=seed, port=port, destination=destination, database=database)
-    if not passed:
+    if not run(adapters(), out, Wishes(once, report, residents, seed, port, destination, database, data)):
         raise typer.Exit(1)
 
 
