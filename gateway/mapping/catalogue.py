@@ -216,7 +216,7 @@ class Bound:
         cache = (context.ids.key, context.ids.base, context.portable, trace is not None)
         mapped = self._runs.get(cache)
         if mapped is None:
-            env = Env(self.source.zone, self.source.authority, context.ids.base, self.source.organisation)
+            env = Env(self.source.zone, self.source.authority, context.ids.base, self.source.organisation, self.recorder.units)
             sender = Sender(env, self.recorder.locators, self.tables)
             mapped = self._runs[cache] = self.compiled.bind(sender, context, trace is not None)
         result = mapped(record.fields, trace)

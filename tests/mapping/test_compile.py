@@ -293,3 +293,21 @@ def test_cleared_field_names_the_element_it_clears() -> None:
     binding = bind(whole(HEAD + 'Patient 人\n  name.text = 姓名\n  gender = PID-8 | table("sex")\n'), fields=fields)
     draft = binding.map(record(binding, **{"姓名": "柏舟", CLEAR: ["PID-8"]}), CONTEXT).drafts[0]
     assert draft.clear == ("gender",)
+
+
+def test_the_sites_own_print_forms_of_units_reach_every_function_that_reads_one() -> None:
+    text = observation('valueQuantity = 体温 | quantity("Cel")\nreferenceRange.low = 备注 | range_low(状态)')
+    own = {"tables/units.csv": "print,ucum,factor\n℃,Cel,\n分度,Cel,1/10\nmmol每升,mmol/L,\n"}
+    for more, findings in ((own, []), ({}, ["unit-mismatch"])):
+        binding = bind(text, more=more)
+        result = binding.map(record(binding, 体温="365分度", 备注="3.9-6.1", 状态="mmol每升"), CONTEXT)
+        assert [f.code for f in result.findings if f.code != "unknown-code"] == findings
+        low = result.drafts[0].body["referenceRange"][0]["low"]
+        assert (low.get("code"), str(low["value"])) == ("mmol/L" if more else None, "3.9")
+        if more:
+            assert result.drafts[0].body["valueQuantity"] == {
+                "value": Decimal("36.5"),
+                "unit": "℃",
+                "system": "http://unitsofmeasure.org",
+                "code": "Cel",
+            }

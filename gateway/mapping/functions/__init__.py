@@ -9,7 +9,8 @@ engine never calls a function with an absent piped value (unless `absent=True`).
 
 Types of `takes`/`gives`/`args`: `text` (a field's text, or a composite's whole text), `any` (whatever the field holds: text, composite
 dict, list), FHIR type names (`date`, `dateTime`, `instant`, `decimal`, `Quantity`, `code`, `HumanName` ...), `unit` (a printed unit or a
-UCUM code), `choice` (gives only: `Choice(type, value)` for `value[x]`). `env=True`: the function is called as f(env, value, *args).
+UCUM code), `choice` (gives only: `Choice(type, value)` for `value[x]`). `env=True`: the function is called as f(env, value, *args). `memo=True`: what
+it gave for recent texts is given again, so all of its arguments must be texts; nobody changes what it gave.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gateway.errors import Fault
+from gateway.fhir.ucum import Units, builtin_units
 
 __all__ = ["REGISTRY", "Choice", "Env", "Example", "Fault", "Function", "function", "load_all"]
 
@@ -37,12 +39,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What a function may know beside its arguments."""
+    """What a function may know beside its arguments. units: print forms of the active map set (`tables/units.csv`, the site's own over it)."""
 
     zone: str
     authority: str
     base: str
     organisation: str = ""
+    units: Units = field(default_factory=builtin_units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Function:
     examples: Sequence[Example]
     env: bool
     absent: bool
+    memo: bool = False
 
 
 REGISTRY: dict[str, Function] = {}
@@ -85,13 +89,14 @@ def function(
     examples: Sequence[Example],
     env: bool = False,
     absent: bool = False,
+    memo: bool = False,
 ) -> Callable[[Call], Call]:
     """Registers a function of the notation. `doc` is one sentence in Chinese for `yifang map doc` and the mapping guide."""
 
     def register(call: Call) -> Call:
         if name in REGISTRY:
             raise ValueError(f"mapping function {name} is registered twice")
-        REGISTRY[name] = Function(name, call, takes, args, optional, gives, doc, examples, env, absent)
+        REGISTRY[name] = Function(name, call, takes, args, optional, gives, doc, examples, env, absent, memo)
         return call
 
     return register

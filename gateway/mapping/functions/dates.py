@@ -92,6 +92,7 @@ def _moment(value: str, zone: str) -> str | Fault:
 @function(
     "date",
     gives="date",
+    memo=True,
     doc="日期; 各种写法归一, 只有年或年月时保持原精度, 带时间时只取日期",
     examples=[
         Example("2026年1月31日", (), "2026-01-31"),
@@ -113,6 +114,7 @@ def date(value: str) -> str | Fault:
     "dateTime",
     gives="dateTime",
     env=True,
+    memo=True,
     doc="日期时间; 没有时区的时间取来源的时区, 只有日期时保持原精度",
     examples=[
         Example("2026-01-31 08:05", (), "2026-01-31T08:05:00+08:00"),
@@ -132,6 +134,7 @@ def date_time(env: Env, value: str) -> str | Fault:
     "instant",
     gives="instant",
     env=True,
+    memo=True,
     doc="时刻, 必须有时间; 没有时区的时间取来源的时区",
     examples=[
         Example("2026-01-31 08:05:09", (), "2026-01-31T08:05:09+08:00"),

@@ -7,7 +7,7 @@ import unicodedata
 from decimal import Decimal
 from typing import Any
 
-from gateway.mapping.functions import Example, Fault, function
+from gateway.mapping.functions import Env, Example, Fault, function
 from gateway.mapping.functions.numerals import plain_number
 from gateway.mapping.functions.quantity import coded
 
@@ -118,6 +118,7 @@ def timing(value: str) -> dict[str, Any] | Fault:
     args=("text",),
     optional=1,
     gives="Quantity",
+    env=True,
     doc="每次剂量, 从“每次1片”“10mg bid”或单独的数值加单位中取",
     examples=[
         Example("每日2次,每次1片", (), {"value": Decimal("1"), "unit": "片", "system": "http://unitsofmeasure.org", "code": "{tablet}"}),
@@ -127,7 +128,7 @@ def timing(value: str) -> dict[str, Any] | Fault:
         Example("适量", (), Fault("dose-unread", "")),
     ],
 )
-def dose(value: str, unit: str | None = None) -> dict[str, Any] | Fault:
+def dose(env: Env, value: str, unit: str | None = None) -> dict[str, Any] | Fault:
     """Dose as a Quantity; a unit that is no unit of the table is kept as text."""
     number = plain_number(value)
     name = (unit or "").strip()
@@ -139,7 +140,7 @@ def dose(value: str, unit: str | None = None) -> dict[str, Any] | Fault:
         number, name = Decimal(_CHINESE.get(match[1], match[1])), match[2]
     if not name:
         return {"value": number}
-    return coded(number, name) or {"value": number, "unit": name}
+    return coded(number, name, env.units) or {"value": number, "unit": name}
 
 
 @function(

@@ -236,12 +236,12 @@ def v2_value(env: Env, value: Any, kind: Any, unit: Any = None) -> Choice | Faul
         text = f"结果值是内嵌文件(OBX-2={named}), 未写入结果; 文件仍在原始报文里, 请在需要时由影像或文档接口上传"
         return Fault("encapsulated-data", text, "drop")
     if named == "SN":
-        return _structured(_first(parts), shown)
+        return _structured(env, _first(parts), shown)
     if reader := _READERS.get(named):
         return reader(env, parts)
     text = "~".join(p.get("", "") for p in parts)
     if named == "NM" and (number := plain_number(text)) is not None:
-        quantity = measured("", number, "", shown)
+        quantity = measured("", number, "", shown, env.units)
         return quantity if isinstance(quantity, Fault) and quantity.value is None else _as_choice(quantity)
     found: Choice | Fault | None = result(env, text, shown)  # printed results: `>28.4`, `阴性(-)`, `1:80`, `3.3~6.1`
     return found
@@ -299,18 +299,18 @@ _READERS: dict[str, Callable[[Env, list[dict[str, str]]], Choice | Fault]] = {
 }
 
 
-def _structured(value: dict[str, str], unit: str | None) -> Choice | Fault:
+def _structured(env: Env, value: dict[str, str], unit: str | None) -> Choice | Fault:
     """SN: comparator, number, separator, number."""
     first, second = plain_number(value.get("2", "")), plain_number(value.get("4", ""))
     comparator, separator = value.get("1", ""), value.get("3", "")
     if first is None:
         return Choice("string", value.get("", ""))
-    low = measured("" if comparator == "=" else comparator, first, "", unit)
+    low = measured("" if comparator == "=" else comparator, first, "", unit, env.units)
     if second is None or not separator:
         return _as_choice(low) if not separator else Choice("string", value.get("", "").replace("^", ""))
     if separator in (":", "/"):
         return Choice("Ratio", {"numerator": {"value": first}, "denominator": {"value": second}})
-    high = measured("", second, "", unit)
+    high = measured("", second, "", unit, env.units)
     if separator == "-" and isinstance(low, dict) and isinstance(high, dict):
         return Choice("Range", {"low": low, "high": high})
     return Choice("string", value.get("", "").replace("^", ""))

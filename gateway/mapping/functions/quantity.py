@@ -6,8 +6,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from gateway.fhir.ucum import SYSTEM, UnitError, Units, builtin_units
-from gateway.mapping.functions import Example, Fault, function
+from gateway.fhir.ucum import SYSTEM, UnitError, Units
+from gateway.mapping.functions import Env, Example, Fault, function
 from gateway.mapping.functions.numerals import not_a_number, plain_number
 
 _COMPARATORS = {
@@ -50,9 +50,8 @@ def split_number(text: str) -> tuple[str, Decimal, str] | None:
     return None
 
 
-def coded(number: Decimal, unit: str, comparator: str = "", units: Units | None = None) -> dict[str, Any] | None:
+def coded(number: Decimal, unit: str, table: Units, comparator: str = "") -> dict[str, Any] | None:
     """A Quantity of a known unit (local units such as 斤 converted); None when the unit is unknown."""
-    table = units or builtin_units()
     names = table.names(unit)
     if names is None:
         found = table.lookup(unit)
@@ -68,6 +67,8 @@ def coded(number: Decimal, unit: str, comparator: str = "", units: Units | None 
     "quantity",
     args=("unit",),
     gives="Quantity",
+    env=True,
+    memo=True,
     doc="数值加单位(表单规定的单位); 值后写了别的单位时在同一量纲内换算",
     examples=[
         Example("5.60", ("mmol/L",), {"value": Decimal("5.60"), **MMOL}),
@@ -79,19 +80,18 @@ def coded(number: Decimal, unit: str, comparator: str = "", units: Units | None 
         Example("5.6 kg", ("mmol/L",), Fault("unit-mismatch", "")),
     ],
 )
-def quantity(value: str, unit: str) -> dict[str, Any] | Fault:
+def quantity(env: Env, value: str, unit: str) -> dict[str, Any] | Fault:
     """Quantity in the unit the form prescribes."""
     parts = split_number(value)
     if parts is None:
         return not_a_number()
     comparator, number, written = parts
-    units = builtin_units()
     if written:
         try:
-            number = units.convert(number, written, unit)
+            number = env.units.convert(number, written, unit)
         except UnitError as e:
             return Fault("unit-mismatch", f"值后面写的单位与表单规定的 {unit} 不符: {e}; 请核对来源")
-    found = coded(number, unit, comparator)
+    found = coded(number, unit, env.units, comparator)
     if found is None:
         return Fault("unknown-unit", f"不认识单位“{unit}”; 请在 mappings/tables/units.csv 加一行(打印写法, UCUM 代码)")
     return found
@@ -101,6 +101,8 @@ def quantity(value: str, unit: str) -> dict[str, Any] | Fault:
     "quantity_of",
     args=("text",),
     gives="Quantity",
+    env=True,
+    memo=True,
     doc="数值加来源自带的单位; 不认识的单位按原文保留并提示",
     examples=[
         Example("5.60", ("mmol/L",), {"value": Decimal("5.60"), **MMOL}),
@@ -111,20 +113,20 @@ def quantity(value: str, unit: str) -> dict[str, Any] | Fault:
         Example("不详", ("mmol/L",), Fault("not-a-number", "")),
     ],
 )
-def quantity_of(value: str, unit: str | None) -> dict[str, Any] | Fault:
+def quantity_of(env: Env, value: str, unit: str | None) -> dict[str, Any] | Fault:
     """Quantity in the unit that the record itself names."""
     parts = split_number(value)
     if parts is None:
         return not_a_number()
-    return measured(*parts, unit)
+    return measured(*parts, unit, env.units)
 
 
-def measured(comparator: str, number: Decimal, written: str, unit: str | None) -> dict[str, Any] | Fault:
+def measured(comparator: str, number: Decimal, written: str, unit: str | None, table: Units) -> dict[str, Any] | Fault:
     """Quantity of a number with the unit field, or the unit written behind the number; an unknown unit is a note and kept as text."""
     name = (unit or "").strip() or written
     if not name:
         return {"value": number, "comparator": comparator} if comparator else {"value": number}
-    found = coded(number, name, comparator)
+    found = coded(number, name, table, comparator)
     if found is not None:
         return found
     plain: dict[str, Any] = {"value": number, **({"comparator": comparator} if comparator else {}), "unit": name}
@@ -135,6 +137,7 @@ def measured(comparator: str, number: Decimal, written: str, unit: str | None) -
     "duration",
     args=("unit",),
     gives="Duration",
+    env=True,
     doc="时长(天数、分钟数)",
     examples=[
         Example("7", ("d",), {"value": Decimal("7"), "unit": "天", "system": SYSTEM, "code": "d"}),
@@ -142,6 +145,6 @@ def measured(comparator: str, number: Decimal, written: str, unit: str | None) -
         Example("一周", ("d",), Fault("not-a-number", "")),
     ],
 )
-def duration(value: str, unit: str) -> dict[str, Any] | Fault:
+def duration(env: Env, value: str, unit: str) -> dict[str, Any] | Fault:
     """Duration in the unit the form prescribes."""
-    return quantity(value, unit)
+    return quantity(env, value, unit)

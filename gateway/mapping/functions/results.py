@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from gateway.fhir.ucum import builtin_units
+from gateway.fhir.ucum import Units
 from gateway.mapping.functions import Choice, Env, Example, Fault, function
 from gateway.mapping.functions.numerals import plain_number
 from gateway.mapping.functions.quantity import MMOL, coded, measured, split_number
@@ -82,7 +82,7 @@ def _ratio(text: str) -> dict[str, Any] | None:
     return {"numerator": {"value": Decimal(match[2])}, "denominator": denominator}
 
 
-def _range(text: str, unit: str | None) -> dict[str, Any] | None:
+def _range(text: str, unit: str | None, table: Units) -> dict[str, Any] | None:
     match = _RANGE.fullmatch(text)
     if match is None:
         return None
@@ -92,8 +92,8 @@ def _range(text: str, unit: str | None) -> dict[str, Any] | None:
         return None
     plain = {"unit": name} if name else {}
     return {
-        "low": (coded(low, name) if name else None) or {"value": low, **plain},
-        "high": (coded(high, name) if name else None) or {"value": high, **plain},
+        "low": (coded(low, name, table) if name else None) or {"value": low, **plain},
+        "high": (coded(high, name, table) if name else None) or {"value": high, **plain},
     }
 
 
@@ -103,6 +103,7 @@ def _range(text: str, unit: str | None) -> dict[str, Any] | None:
     optional=1,
     gives="choice",
     env=True,
+    memo=True,
     doc="检验结果, 按写法成为数量、比较值(>28.4)、滴度(1:80)、范围(3.3~6.1)、定性(阴性、±、2+)或文字; ↑↓另作异常标志; 参数是单位",
     examples=[
         Example("5.60", ("mmol/L",), Choice("Quantity", {"value": Decimal("5.60"), **MMOL})),
@@ -144,7 +145,7 @@ def result(env: Env, value: str, unit: str | None = None) -> Choice | Fault:
     """value[x] of a laboratory result. `-` is 阴性 where there is no unit, and a missing result where there is one."""
     number = plain_number(value)
     if number is not None:
-        return _quantity("", number, "", unit, "")
+        return _quantity("", number, "", unit, "", env.units)
     text, flag = _take_flag(value.strip())
     if unit and text in _MISSING:
         return Fault("no-result", "有单位的项目结果写作“-”, 按没有结果处理; 请核对是否未做或漏传")
@@ -155,19 +156,19 @@ def result(env: Env, value: str, unit: str | None = None) -> Choice | Fault:
     plain = unicodedata.normalize("NFKC", text)
     if ratio := _ratio(plain):
         return Choice("Ratio", ratio, extra)
-    if limits := _range(plain, unit):
+    if limits := _range(plain, unit, env.units):
         return Choice("Range", limits, extra)
     parts = split_number(text)
-    if parts is None or (parts[2] and builtin_units().code(parts[2]) is None):
+    if parts is None or (parts[2] and env.units.code(parts[2]) is None):
         return Choice("string", value.strip(), extra)
-    if parts[2] and unit and builtin_units().code(unit) != builtin_units().code(parts[2]):
+    if parts[2] and unit and env.units.code(unit) != env.units.code(parts[2]):
         return Fault("unit-contradiction", "结果后面写的单位与单位列不同, 不能确定是哪一个; 请来源系统更正其中之一")
-    return _quantity(*parts, unit, flag)
+    return _quantity(*parts, unit, flag, env.units)
 
 
-def _quantity(comparator: str, number: Decimal, written: str, unit: str | None, flag: str) -> Choice | Fault:
+def _quantity(comparator: str, number: Decimal, written: str, unit: str | None, flag: str, table: Units) -> Choice | Fault:
     extra: dict[str, Any] = {"interpretation": interpretation(flag)} if flag else {}
-    found = measured(comparator, number, written, unit)
+    found = measured(comparator, number, written, unit, table)
     if isinstance(found, Fault):
         return Fault(found.code, found.message, found.severity, Choice("Quantity", found.value, extra))
     return Choice("Quantity", found, extra)
@@ -179,6 +180,7 @@ def _quantity(comparator: str, number: Decimal, written: str, unit: str | None, 
     optional=1,
     gives="CodeableConcept",
     env=True,
+    memo=True,
     doc="写在结果值旁边的异常标志(↑ ↓ 高 低 *), 定性结果的阴性、阳性; 参数是单位",
     examples=[
         Example("7.8↑", (), {"coding": [{"system": INTERPRETATION, "code": "H"}], "text": "偏高"}),
@@ -244,11 +246,11 @@ def limits(text: str, sex: str = "") -> tuple[Decimal | None, Decimal | None]:
     return None, None
 
 
-def _bound(number: Decimal | None, unit: str | None) -> dict[str, Any] | None:
+def _bound(number: Decimal | None, unit: str | None, table: Units) -> dict[str, Any] | None:
     if number is None:
         return None
     name = (unit or "").strip()
-    return (coded(number, name) if name else None) or ({"value": number, "unit": name} if name else {"value": number})
+    return (coded(number, name, table) if name else None) or ({"value": number, "unit": name} if name else {"value": number})
 
 
 @function(
@@ -256,6 +258,8 @@ def _bound(number: Decimal | None, unit: str | None) -> dict[str, Any] | None:
     args=("text", "text"),
     optional=1,
     gives="Quantity",
+    env=True,
+    memo=True,
     doc="参考范围的下限; 参数是单位, 按性别分列的范围另给性别",
     examples=[
         Example("3.3~6.1", ("mmol/L",), {"value": Decimal("3.3"), **MMOL}),
@@ -269,9 +273,9 @@ def _bound(number: Decimal | None, unit: str | None) -> dict[str, Any] | None:
         Example("阴性", (None,), None),
     ],
 )
-def range_low(value: str, unit: str | None, sex: str | None = None) -> dict[str, Any] | None:
+def range_low(env: Env, value: str, unit: str | None, sex: str | None = None) -> dict[str, Any] | None:
     """Lower limit as a SimpleQuantity, None when the range has none."""
-    return _bound(limits(value, sex or "")[0], unit)
+    return _bound(limits(value, sex or "")[0], unit, env.units)
 
 
 @function(
@@ -279,6 +283,8 @@ def range_low(value: str, unit: str | None, sex: str | None = None) -> dict[str,
     args=("text", "text"),
     optional=1,
     gives="Quantity",
+    env=True,
+    memo=True,
     doc="参考范围的上限; 参数是单位, 按性别分列的范围另给性别",
     examples=[
         Example("3.3~6.1", ("mmol/L",), {"value": Decimal("6.1"), **MMOL}),
@@ -290,6 +296,6 @@ def range_low(value: str, unit: str | None, sex: str | None = None) -> dict[str,
         Example("--", ("mmol/L",), None),
     ],
 )
-def range_high(value: str, unit: str | None, sex: str | None = None) -> dict[str, Any] | None:
+def range_high(env: Env, value: str, unit: str | None, sex: str | None = None) -> dict[str, Any] | None:
     """Upper limit as a SimpleQuantity, None when the range has none."""
-    return _bound(limits(value, sex or "")[1], unit)
+    return _bound(limits(value, sex or "")[1], unit, env.units)
