@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import create_engine, delete, make_url, select, text
 
 from gateway.config import StoreConfig
 from gateway.demo.run import current
@@ -129,5 +129,11 @@ def test_the_county_arrives_on_a_real_hapi_server(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_the_county_on_postgresql(tmp_path: Path) -> None:
-    report = demo(tmp_path, "--database", os.environ["YIFANG_TEST_POSTGRES"]).report
+    server = make_url(os.environ["YIFANG_TEST_POSTGRES"])
+    name = f"demo_{os.getpid()}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as c:
+        c.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    report = demo(tmp_path, "--database", server.set(database=name).render_as_string(hide_password=False)).report
     assert (report["lost"], report["duplicated"], report["second_run"]) == (0, 0, {"new_versions": 0})
