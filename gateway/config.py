@@ -1,6 +1,6 @@
 """`yifang.toml`: the one configuration file, checked whole at start. Secrets come from the environment (`env:NAME`), never from the file.
 
-docs/configuration.md is generated from the descriptions here (`python -m tools.config_reference`).
+docs/configuration.md is generated from the descriptions here (`python -m tools.references`).
 """
 
 from __future__ import annotations
@@ -154,6 +154,15 @@ class Config(Section):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"[[{kind}]] name used twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens(self) -> Config:
+        known = {c.name for c in self.client}
+        for source in self.source:
+            for name in source.tokens:
+                if name not in known:
+                    raise ValueError(f"[[source]] {source.name}: tokens names `{name}`, but there is no [[client]] of that name")
         return self
 
     def source_named(self, name: str) -> SourceConfig:

@@ -107,3 +107,7 @@ class TransientError(YifangError):
 
 class TerminalError(YifangError):
     """Trying again changes nothing; a person must act."""
+
+
+BY_NAME: dict[str, type[YifangError]] = {e.__name__: e for e in (ConfigError, MapError, NotFound, Conflict, TransientError, TerminalError)}
+"""How a fault of a command that ran in another process is raised here again."""

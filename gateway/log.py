@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -28,13 +29,27 @@ ALLOWED = frozenset(
 def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Keeps the allowed keys; an exception becomes its type and the innermost place in the code."""
     info = event.pop("exc_info", None)
-    fault = info if isinstance(info, BaseException) else (sys.exc_info()[1] if info else None)
+    fault = info[1] if isinstance(info, tuple) else info if isinstance(info, BaseException) else sys.exc_info()[1] if info else None
     kept = {k: v for k, v in event.items() if k in ALLOWED or k in ("_record", "_from_structlog")}
     if fault is not None:
-        kept["error"] = type(fault).__name__
-        places = traceback.extract_tb(fault.__traceback__)
-        kept["at"] = " < ".join(f"{Path(p.filename).name}:{p.lineno}" for p in reversed(places[-4:]))
+        kept["error"], kept["at"] = type(fault).__name__, place(fault)
     return kept
+
+
+def place(fault: BaseException) -> str:
+    """Where an exception was raised: file:line of the innermost four calls, never its text or source lines."""
+    places = traceback.extract_tb(fault.__traceback__)
+    return " < ".join(f"{Path(p.filename).name}:{p.lineno}" for p in reversed(places[-4:]))
+
+
+def _thread_failed(arguments: threading.ExceptHookArgs) -> None:
+    """What a thread died of, by type and place; Python's own hook would print the exception's text."""
+    logger("thread").error("thread failed", exc_info=arguments.exc_value)
+
+
+def _process_failed(_type: type[BaseException], fault: BaseException, _trace: object) -> None:
+    """The same for the process."""
+    logger("process").error("process failed", exc_info=fault)
 
 
 def configure(config: LogConfig) -> None:
@@ -67,6 +82,9 @@ def configure(config: LogConfig) -> None:
     for noisy in ("uvicorn.access", "sqlalchemy.engine", "urllib3", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # it would write query strings; the request log is ours
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_failed
+    sys.excepthook = _process_failed
 
 
 def _library(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import uvicorn
 from sqlalchemy import select
@@ -25,10 +24,14 @@ from gateway.log import logger
 from gateway.occupancy import announce
 from gateway.outbox.figures import Outbox
 from gateway.outbox.sender import Sender
+from gateway.silence import watch
 from gateway.site import Site, adapter_options
 from gateway.upstream import FhirServer
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a feed that failed starts again: the first and the longest pause."""
+PATIENCE = 2.0
+"""Seconds that the start waits for sources to say where they listen; those that need longer (a database that is away) follow later."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,13 @@ class Service:
     listening: dict[str, str] = field(default_factory=dict)
     senders: list[Sender] = field(default_factory=list)
     url: str = ""
+    listens: asyncio.Event = field(default_factory=asyncio.Event)  # set when every source has said where it listens
+
+    def heard(self, name: str, place: str) -> None:
+        """A source (or `http`) listens."""
+        self.listening[name] = place
+        if all(s.name in self.listening for s in self.site.config.source):
+            self.listens.set()
 
     def reasons(self) -> list[str]:
         """Why messages cannot be accepted now, in Chinese; empty when they can."""
@@ -78,13 +88,17 @@ async def serving(site: Site) -> AsyncIterator[Service]:
     log = logger("service")
     loop = asyncio.get_running_loop()
     stop = threading.Event()
-    with ExitStack() as threads:
+    with ExitStack() as threads, bind(site.config.http) as listener:
+        service.url = url_of(listener)
         await asyncio.to_thread(site.start)
         feeds = [asyncio.create_task(_keep_running(service, i), name=s.name) for i, s in enumerate(site.config.source)]
+        feeds.append(asyncio.create_task(watch(site), name="silence"))
         try:
             _start_senders(service, stop, threads)
-            async with _http(service):
-                log.info("serving", count=len(feeds), port=service.url.rpartition(":")[2])
+            async with _http(service, listener):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(service.listens.wait(), PATIENCE if site.config.source else 0)
+                log.info("serving", count=len(site.config.source), port=service.url.rpartition(":")[2])
                 yield service
         finally:
             for feed in feeds:
@@ -110,7 +124,7 @@ async def _keep_running(service: Service, index: int) -> None:
         layouts=site.gateway.binding(source.name).layouts,
         intake=intake,
         clock=site.clock,
-        ready=lambda place: service.listening.__setitem__(source.name, place),
+        ready=lambda place: service.heard(source.name, place.replace("http:/", f"{service.url}/", 1) if place.startswith("http:/ingest") else place),
     )
     pause = FIRST_PAUSE
     while True:
@@ -124,7 +138,8 @@ async def _keep_running(service: Service, index: int) -> None:
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
         else:
-            service.listening.setdefault(source.name, f"{service.url}/ingest/{source.name}")  # passive: its messages come over HTTP
+            if source.name not in service.listening:  # passive: its messages come over HTTP
+                service.heard(source.name, f"{service.url}/ingest/{source.name}")
             return
 
 
@@ -140,13 +155,9 @@ def _start_senders(service: Service, stop: threading.Event, threads: ExitStack) 
 
 
 @asynccontextmanager
-async def _http(service: Service) -> AsyncIterator[None]:
-    """uvicorn on a socket that is bound first, so that a taken port is a clear error and port 0 is known before anything is announced."""
+async def _http(service: Service, listener: socket.socket) -> AsyncIterator[None]:
+    """uvicorn on a socket that is bound already, so that a taken port is a clear error and port 0 is known before anything is announced."""
     site = service.site
-    config = site.config.http
-    listener = bind(config)
-    host, port = listener.getsockname()[:2]
-    service.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     service.listening["http"] = service.url
     registry = site.gateway.metrics.registry
     outbox = Outbox(site.database, site.clock)
@@ -170,7 +181,6 @@ async def _http(service: Service) -> AsyncIterator[None]:
             server.should_exit = True
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            listener.close()
             registry.unregister(outbox)
 
 
@@ -185,12 +195,7 @@ def bind(config: HttpConfig) -> socket.socket:
         raise ConfigError(f"端口 {config.port} 无法监听({e.strerror}): 换一个 --port, 或停止占用它的程序") from e
 
 
-def run(site: Site, started: Callable[[Service], Any], stop: asyncio.Event | None = None) -> None:
-    """Serves until `stop` is set or the task is cancelled; `started` is called once when HTTP answers."""
-
-    async def main() -> None:
-        async with serving(site) as service:
-            started(service)
-            await (stop or asyncio.Event()).wait()
-
-    asyncio.run(main())
+def url_of(listener: socket.socket) -> str:
+    """The address that clients use."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -47,6 +47,11 @@ def adapter_options(source: SourceConfig, adapters: Adapters) -> BaseModel:
         raise ConfigError("\n".join(lines)) from e
 
 
+def _followed(files: MapFiles, adapters: Adapters, opened: Catalogue) -> Catalogue:
+    """The catalogue of a set that became active: the one this process opened with, when it is that."""
+    return opened if files.digest == opened.version else checked(files, adapters)
+
+
 @dataclass(slots=True)
 class Site:
     """An opened site. `start` begins to write, `stop` finishes what was accepted; `close` gives the database back."""
@@ -56,7 +61,7 @@ class Site:
     clock: Clock
     database: Database
     gateway: Gateway
-    first: MapFiles | None  # the folders' set, when no set was ever active
+    first: Catalogue | None  # the folders' set, when no set was ever active
 
     @classmethod
     def open(cls, config: Config, adapters: Adapters, clock: Clock | None = None) -> Site:
@@ -73,17 +78,17 @@ class Site:
             for source in config.source:
                 catalogue.bind(source)
             gateway = Gateway(config, database, catalogue, clock)
-            gateway.follow(lambda stored: checked(MapFiles.from_snapshot(stored), adapters))
+            gateway.follow(lambda stored: _followed(MapFiles.from_snapshot(stored), adapters, catalogue))
         except BaseException:
             database.close()
             raise
-        return cls(config, adapters, clock, database, gateway, None if snapshot is not None else files)
+        return cls(config, adapters, clock, database, gateway, None if snapshot is not None else catalogue)
 
     def start(self) -> None:
         """Starts the writer; at first start the folders' map set becomes the active one."""
         self.gateway.start()
         if self.first is not None:
-            self.gateway.activate(self.first.snapshot(), self.first.digest, checked(self.first, self.adapters))
+            self.gateway.activate(self.first.files.snapshot(), self.first.version, self.first)
             self.first = None
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
     {"gateway.pipeline"},
     {"gateway.site"},
     {"gateway.commands", "gateway.http"},
+    {"gateway.silence"},
     {"gateway.service"},
     {"gateway.demo"},
     {"gateway.cli", "gateway.__main__"},

@@ -1,5 +1,5 @@
 """The command `yifang`. Exit codes: 0 done; 1 done, and something needs a person (a fault found, a record held or refused); 2 wrong use
-or configuration; 3 not possible now (database busy, server away)."""
+or configuration; 3 not possible now (database busy, server away); 4 a bug of ours."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from gateway import __version__
 from gateway.cli import data, demo, maps, operate
 from gateway.errors import Conflict, MapError, TransientError, YifangError
+from gateway.log import place
 
 __all__ = ["app", "main"]
 
@@ -55,3 +56,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(3 if isinstance(e, Conflict | TransientError) else 2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as e:  # the text may quote patient data: only the type and the place are told
+        if _store_away(e):
+            errors.print("yifang: 数据库没有应答; 请检查它是否在运行、地址和口令是否正确, 然后重试", markup=False, soft_wrap=True)
+            sys.exit(3)
+        errors.print(f"yifang: 内部错误 {type(e).__name__} ({place(e)}); 请把这一行连同版本号告诉开发者", markup=False, soft_wrap=True)
+        sys.exit(4)
+
+
+def _store_away(fault: Exception) -> bool:
+    """Whether SQLAlchemy says that the database cannot be reached; it is not imported for this."""
+    loaded = sys.modules.get("sqlalchemy.exc")
+    return loaded is not None and isinstance(fault, loaded.OperationalError | loaded.InterfaceError | loaded.TimeoutError)

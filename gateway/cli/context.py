@@ -8,20 +8,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-import requests
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.adapter import Adapter
 from gateway.commands import execute
 from gateway.config import Config, load
-from gateway.errors import ConfigError, Conflict, NotFound, TransientError, YifangError
+from gateway.errors import BY_NAME, ConfigError, MapError, TransientError, YifangError
 from gateway.occupancy import Server, occupy, running
-from gateway.site import Site
+
+if TYPE_CHECKING:  # heavy modules are imported where they are needed: help and commands through a running gateway start fast
+    from gateway.adapter import Adapter
+    from gateway.site import Site
 
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="YIFANG_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
@@ -45,6 +46,8 @@ def adapters() -> dict[str, Adapter]:
 @contextmanager
 def opened(config: Config, *, started: bool = True) -> Iterator[Site]:
     """The site with its gateway started, held exclusively when the database is embedded."""
+    from gateway.site import Site
+
     with _held(config):
         site = Site.open(config, adapters())
         try:
@@ -98,6 +101,8 @@ class Runner:
 
 
 def _through(server: Server, name: str, arguments: dict[str, Any]) -> Any:
+    import requests
+
     try:
         answer = requests.post(
             f"{server.url}/commands/{name}",
@@ -110,10 +115,11 @@ def _through(server: Server, name: str, arguments: dict[str, Any]) -> Any:
     if answer.status_code == 200:
         return orjson.loads(answer.content)
     try:
-        text = "\n".join(i["details"]["text"] for i in answer.json()["issue"])
+        texts = [i["details"]["text"] for i in answer.json()["issue"]]
     except (ValueError, KeyError, TypeError):
-        text = f"正在运行的网关答复 {answer.status_code}"
-    raise {404: NotFound, 409: Conflict, 503: TransientError}.get(answer.status_code, YifangError)(text)
+        texts = [f"正在运行的网关答复 {answer.status_code}"]
+    kind = BY_NAME.get(answer.headers.get("X-Yifang-Error", ""), YifangError)
+    raise MapError(texts) if kind is MapError else kind("\n".join(texts))
 
 
 def run(config: Path, name: str, **arguments: Any) -> Any:

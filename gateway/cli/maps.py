@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 from rich.progress import track
@@ -14,14 +14,10 @@ from gateway.builtin import MAPPINGS
 from gateway.cli.context import DEFAULT, AsJson, ConfigPath, adapters, out, run, show
 from gateway.config import Config, SourceConfig, load, parse
 from gateway.errors import ConfigError, Refused
-from gateway.fhir.ids import TEST_KEY, IdScheme
-from gateway.fhir.json import encode
-from gateway.mapping import document, golden
-from gateway.mapping.bundle import transaction
-from gateway.mapping.catalogue import Binding, Catalogue, MapContext
-from gateway.mapping.coverage import coverage
-from gateway.record import Row
-from gateway.site import checked, folder_files
+
+if TYPE_CHECKING:
+    from gateway.mapping.catalogue import Binding, Catalogue
+    from gateway.record import Row
 
 maps = typer.Typer(help="The maps: check, test and run them, explain what they wrote, put a new set into effect.", no_args_is_help=True)
 
@@ -35,18 +31,26 @@ def configuration(path: Path) -> Config:
     return load(path) if path.exists() or path != DEFAULT else parse({})
 
 
-def source_of(config: Config, name: str) -> SourceConfig:
+def catalogue_of(config: Config, *, check: bool = False) -> Catalogue:
+    """The folders' maps as they lie there now; MapError when `check` and something is wrong with them."""
+    from gateway.mapping.catalogue import Catalogue
+    from gateway.site import checked, folder_files
+
+    files = folder_files(config)
+    return checked(files, adapters()) if check else Catalogue(files, adapters())
+
+
+def source_of(config: Config, catalogue: Catalogue, name: str) -> SourceConfig:
     """A configured source, or for `dataset/profile` one made up for a try, with identifiers under `.invalid`."""
     if "/" not in name:
         return config.source_named(name)
     dataset, _, profile = name.partition("/")
-    catalogue = Catalogue(folder_files(config), adapters())
     found = catalogue.entry(dataset).profiles.get(profile)
     if found is None:
         known = "、".join(catalogue.entry(dataset).profiles) or "(无)"
         raise ConfigError(f"数据集 {dataset} 没有来源配置 {profile}; 已有: {known}")
     return SourceConfig(
-        name="try", adapter=found.adapter, profiles=[name], authority=f"{config.base}/systems/try", organisation="H39010000001", zone=config.zone
+        name="try", adapter=found.adapter, profiles=[name], authority=f"{config.base}/systems/try", organisation="390121101001", zone=config.zone
     )
 
 
@@ -57,8 +61,14 @@ def map_run(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Print one transaction Bundle a message as NDJSON; store nothing. Findings go to standard error; exit 1 when a record was held."""
+    from gateway.fhir.ids import TEST_KEY, IdScheme
+    from gateway.fhir.json import encode
+    from gateway.mapping.bundle import transaction
+    from gateway.mapping.catalogue import MapContext
+
     loaded = configuration(config)
-    binding = Catalogue(folder_files(loaded), adapters()).bind(source_of(loaded, source))
+    catalogue = catalogue_of(loaded)
+    binding = catalogue.bind(source_of(loaded, catalogue, source))
     context = MapContext(IdScheme(TEST_KEY, loaded.base), portable=True)
     errors = typer.get_text_stream("stderr")
     held = False
@@ -96,7 +106,7 @@ def opened_rows(binding: Binding, file: Path) -> Iterator[Row]:
 @maps.command("check")
 def map_check(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Check fields, tables, profiles and maps before any record is touched. Exit 1 when something is wrong."""
-    catalogue = Catalogue(folder_files(configuration(config)), adapters())
+    catalogue = catalogue_of(configuration(config))
     names = datasets or catalogue.datasets
     shown = track(names, description="检查映射", console=out, disable=as_json or not out.is_terminal, transient=True)
     faults = [f for name in shown for f in catalogue.entry(name).faults]
@@ -120,8 +130,10 @@ def map_test(
     as_json: AsJson = False,
 ) -> None:
     """Run all golden examples through both builds of every map. Exit 1 when a result differs from the accepted one."""
+    from gateway.mapping import golden
+
     loaded = configuration(config)
-    catalogue = checked(folder_files(loaded), adapters())
+    catalogue = catalogue_of(loaded, check=True)
     results = list(golden.test(catalogue, datasets))
     differing = [(outcome, lines) for outcome, lines in results if lines]
     if accept:
@@ -145,7 +157,9 @@ def map_doc(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write maps as tables for sign-off: form field, code list, FHIR element, functions."""
-    catalogue = checked(folder_files(configuration(config)), adapters())
+    from gateway.mapping import document
+
+    catalogue = catalogue_of(configuration(config), check=True)
     for name in datasets or catalogue.datasets:
         text = document.markdown(catalogue.entry(name))
         if output is None:
@@ -194,8 +208,10 @@ def map_explain(
 @maps.command("coverage")
 def map_coverage(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Show which fields a map reads, which it ignores and why; with a database also source columns nobody reads and codes without translation."""
+    from gateway.mapping.coverage import coverage
+
     loaded = configuration(config)
-    catalogue = checked(folder_files(loaded), adapters())
+    catalogue = catalogue_of(loaded, check=True)
     report = [part.as_dict() for name in datasets or catalogue.datasets for part in coverage(catalogue.entry(name))]
     codes = run(config, "map.volumes") if loaded.source else []
     if as_json:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from gateway.cli.context import DEFAULT, AsJson, ConfigPath, opened, out, run, show
 from gateway.config import Config, load, parse, token_hash
 from gateway.errors import ConfigError
-from gateway.log import configure
-from gateway.service import Service, serving
+
+if TYPE_CHECKING:
+    from gateway.service import Service
 
 TEMPLATE = """\
 # Yifang 医防网关. Every key: docs/configuration.md
@@ -35,7 +36,8 @@ name = "village-posts"
 adapter = "restjson"
 profiles = ["village_reading/village_post"]
 authority = "https://yifang.invalid/systems/village-app"
-organisation = "H39010200101"
+organisation = "390121103101"            # 机构代码: 该来源所属的机构
+silent_after = 72                        # 小时; 超过这么久没有音讯就报告
 
 # [[destination]]
 # name = "county-hapi"
@@ -83,6 +85,9 @@ def serve(
     database: Annotated[str | None, typer.Option(help="PostgreSQL URL instead of store.database.")] = None,
 ) -> None:
     """Run the gateway: listen to all sources, deliver to all destinations, answer HTTP. Ctrl-C ends it in order."""
+    from gateway.log import configure
+    from gateway.service import serving
+
     loaded = load(config) if config.exists() or config != DEFAULT else parse({})
     chosen = with_options(loaded, host, port, data, database)
     configure(chosen.log)
@@ -108,7 +113,7 @@ def announce(service: Service) -> None:
     out.print(f"Yifang 医防网关 {service.url}/fhir", markup=False, soft_wrap=True)
     for name, place in service.listening.items():
         if name != "http":
-            out.print(f"  {name}: {place.replace('http:/ingest', f'{service.url}/ingest')}", markup=False, soft_wrap=True)
+            out.print(f"  {name}: {place}", markup=False, soft_wrap=True)
 
 
 def doctor(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:

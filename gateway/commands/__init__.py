@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import NotFound, YifangError
-from gateway.site import Site
+
+if TYPE_CHECKING:  # a command that runs in the gateway that serves needs no site of its own
+    from gateway.site import Site
 
 __all__ = ["REGISTRY", "command", "execute"]
 

@@ -11,6 +11,7 @@ import orjson
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +26,7 @@ from gateway.http.problems import Problem
 from gateway.log import logger
 from gateway.site import Site
 
-OPEN = frozenset({"/health", "/ready", "/metrics"})
+OPEN = frozenset({"/health", "/ready", "/metrics", "/fhir/metadata"})
 """Routes without a caller: they tell nothing of any resident."""
 
 
@@ -53,6 +54,8 @@ def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRe
         app.add_api_route("/commands/{name}", door.handle, methods=["POST"])
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
+    for kind in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(kind, on_store_away)
     app.add_middleware(Guard)  # outermost: sees every request
     return app
 
@@ -127,6 +130,12 @@ async def on_http_exception(request: Request, fault: Exception) -> Response:
     if fault.status_code == 405:
         return problems.wrong_method(request, (fault.headers or {}).get("Allow", "GET"))
     return problems.unknown_path(request)
+
+
+async def on_store_away(request: Request, fault: Exception) -> Response:
+    """The database does not answer. The fault's own text is not told: it quotes the statement and its parameters."""
+    logger("http").error("store away", exc_info=fault)
+    return problems.away(request)
 
 
 def state_of(request: Request) -> State:

@@ -6,13 +6,14 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gateway.config import SourceConfig
 from gateway.errors import ConfigError, Finding, TransientError
 from gateway.fhir.outcome import operation_outcome
 from gateway.http.bodies import Oversized, read_body
-from gateway.http.callers import Caller
+from gateway.http.callers import DEMO, Caller
 from gateway.http.problems import FHIR_JSON, Problem, language
 from gateway.http.receipts import STATUS, receipt_view
-from gateway.record import Incoming, Receipt
+from gateway.record import IN_PART, Incoming, Receipt
 from gateway.site import Site
 
 
@@ -23,7 +24,7 @@ async def take(request: Request, site: Site, name: str) -> Response:
     except ConfigError:
         raise Problem(404, "not-found", f"没有名为 {name} 的来源; 请核对地址里的来源名", f"No source named {name}") from None
     caller: Caller = request.state.caller
-    if source.tokens and caller.client not in source.tokens:
+    if not admitted(source, caller):
         raise Problem(403, "forbidden", "此调用方不能向该来源提交; 请管理员把它加入 source.tokens", "This client may not post to this source")
     try:
         body = await read_body(request.stream(), site.config.http.max_body)
@@ -38,6 +39,13 @@ async def take(request: Request, site: Site, name: str) -> Response:
     return respond(receipt, language(request), isinstance(body, Oversized))
 
 
+def admitted(source: SourceConfig, caller: Caller) -> bool:
+    """Whether the caller may post: named in `source.tokens`, or, with none named, of the source's own organisation."""
+    if caller is DEMO:  # no clients are configured, so none can be named either
+        return True
+    return caller.client in source.tokens if source.tokens else caller.organisation == source.organisation
+
+
 def _incoming(request: Request, body: bytes | Oversized) -> Incoming:
     kind = request.headers.get("content-type", "application/octet-stream")
     peer = request.client.host if request.client else ""
@@ -47,7 +55,7 @@ def _incoming(request: Request, body: bytes | Oversized) -> Incoming:
     text = (
         f"报文超过上限(已读 {body.read} 字节, SHA-256 {body.digest}), 只留存开头 {len(body.head)} 字节; 请拆成小批重发, 或请管理员调高 http.max_body"
     )
-    return Incoming(body.head, kind, name, peer, refused=Finding("too-large", "refuse", text))
+    return Incoming(body.head, IN_PART, name, peer, refused=Finding("too-large", "refuse", text))
 
 
 def respond(receipt: Receipt, language: str, oversized: bool = False) -> Response:

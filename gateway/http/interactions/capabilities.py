@@ -24,8 +24,8 @@ DATE = "2026-11-22"
 
 
 @lru_cache(maxsize=4)
-def statement(base: str) -> bytes:
-    """The CapabilityStatement of a deployment, as JSON bytes."""
+def statement(base: str, here: str) -> bytes:
+    """The CapabilityStatement of a deployment, as JSON bytes. base: its canonical base; here: where it answers, for clients."""
     r4 = load()
     resources: list[dict[str, Any]] = []
     for name, kind in sorted(r4.types.items()):
@@ -43,7 +43,7 @@ def statement(base: str) -> bytes:
         "date": DATE,
         "kind": "instance",
         "software": {"name": "Yifang 医防网关", "version": __version__},
-        "implementation": {"description": "Yifang FHIR R4 gateway", "url": base},
+        "implementation": {"description": "Yifang FHIR R4 gateway", "url": here},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json"],
         "rest": [{"mode": "server", "resource": resources}],
@@ -53,4 +53,5 @@ def statement(base: str) -> bytes:
 
 def handle(request: Request, site: Site) -> Response:
     """200 with the CapabilityStatement."""
-    return Response(statement(site.config.base), headers={"Content-Type": f"{FHIR_JSON}; charset=utf-8"})
+    here = str(request.base_url).rstrip("/") + "/fhir"
+    return Response(statement(site.config.base, here), headers={"Content-Type": f"{FHIR_JSON}; charset=utf-8"})
