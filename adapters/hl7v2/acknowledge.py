@@ -89,8 +89,11 @@ def _err(reply: Answer, component: str, text: str, modern: bool) -> list[str]:
 
 
 def _reason(finding: Finding | None) -> str:
-    """Code and message without what they may quote: the sender knows its own message, its interface log must not hold patient data twice."""
-    return "" if finding is None else f"{finding.code}: {finding.message}"
+    """Code and message, and the place where the message does not name it itself."""
+    if finding is None:
+        return ""
+    place = f" [{finding.source}]" if finding.source and finding.source not in finding.message and finding.source != "MLLP" else ""
+    return f"{finding.code}: {finding.message}{place}"
 
 
 def _at_least(version: str, wanted: tuple[int, int]) -> bool:

@@ -13,6 +13,10 @@ Reader = Callable[[dict[str, Any], str, str, str, str, str, "Unescape | None"], 
 """reader(row, line, field, component, repetition, sub, unescape): fills the row from one segment; unescape None when the line has none."""
 
 
+_NUMBERS = tuple(str(i) for i in range(1, 100))
+"""Names of components; no data type has more."""
+
+
 def compile_readers(top: Scope) -> None:
     """Gives every scope its readers, segment -> function."""
     source = _Source()
@@ -30,6 +34,11 @@ def whole(value: str, component: str, sub: str, unescape: Unescape | None) -> di
     if component not in value and sub not in value:
         return {"": text, "1": text}
     found = {"": text}
+    if not unescape and sub not in value:
+        for name, part in zip(_NUMBERS, value.split(component, len(_NUMBERS) - 1), strict=False):
+            if part and (text := part.strip()) and text != '""':
+                found[name] = text
+        return found
     for i, part in enumerate(value.split(component), 1):
         if part and (text := part.strip()) and text != '""':
             found[str(i)] = unescape(text) if unescape else text
@@ -82,7 +91,11 @@ class _Source:
             return
         yield f"if n > {index} and (v := f[{index}].strip()):"
         if not cell.name.startswith("@"):
-            yield f"    if v == '\"\"': row.setdefault({CLEAR!r}, []).append({cell.name.lstrip('^')!r}); v = ''"
+            clear = f"    if v == '\"\"': row.setdefault({CLEAR!r}, []).append({cell.name.lstrip('^')!r})"
+            if not (cell.composite or cell.repeats or path.where is not None or path.repetition or path.component or path.first):
+                yield from (clear, f"    elif u is None: row[{cell.name!r}] = v", f"    elif x := u(v).strip(): row[{cell.name!r}] = x")
+                return
+            yield clear + "; v = ''"
         if path.where is not None or path.repetition:
             yield f"    v = pick(v, cs, rs, {path.repetition}, {path.where!r})"
         many = cell.repeats and not (path.where is not None or path.repetition)
@@ -131,6 +144,7 @@ def _whole_cutter(components: frozenset[str]) -> list[str]:
     firsts = sorted(c.partition(".")[0] for c in components if c.endswith(".1"))
     return [
         "def {name}(v, cs, ss, u):",
+        "    if u is None and cs not in v and ss not in v: return {{'': v, '1': v{}}}".format(", '1.1': v" if "1" in firsts else ""),
         "    if v[:1] == cs and not v.strip(cs + ss + ' '): return None",
         "    d = whole(v, cs, ss, u)",
         *(f"    if '{first}' in d: d.setdefault('{first}.1', d['{first}'])" for first in firsts),

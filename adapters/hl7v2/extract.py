@@ -269,6 +269,10 @@ def complete(scope: Scope, row: Fields) -> None:
         if rows := row.get(child.name):
             promote(row, rows, child)
     for choice in scope.choices:
+        if choice.plain:
+            if value := row.pop(choice.plain, None):
+                row[choice.name] = value
+            continue
         parts = [_joined([row.pop(cell, None) for cell in cells]) for cells in choice.parts]
         blocked = row.pop(choice.unless, None) if choice.unless else None
         value = next((p for p in parts if p), None)

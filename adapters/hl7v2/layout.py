@@ -34,6 +34,7 @@ class Choice:
     parts: tuple[tuple[str, ...], ...]
     unless: str = ""
     grafts: tuple[tuple[str, str], ...] = ()
+    plain: str = ""  # the one cell that the field is, when nothing else is asked
 
 
 @dataclass(slots=True)
@@ -139,7 +140,8 @@ def _place(scope: Scope, name: str, parsed: Locator, shape: tuple[bool, bool, fr
     unless = f"@{name}/unless" if parsed.unless is not None else ""
     if parsed.unless is not None:
         _cell(scope, Cell(unless, parsed.unless, False, False))
-    scope.choices.append(Choice(name, parts, unless, grafts))
+    plain = parts[0][0] if [len(cells) for cells in parts] == [1] and not unless and not grafts else ""
+    scope.choices.append(Choice(name, parts, unless, grafts, plain))
 
 
 def _cell(scope: Scope, cell: Cell) -> None:

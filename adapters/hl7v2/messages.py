@@ -21,7 +21,8 @@ _KEEP = 8  # bytes at the end of a chunk in which a start may hide
 def messages(content: bytes | BinaryIO) -> Iterator[bytes]:
     """The messages in order, without framing, batch envelopes and line ends around them. What is no message but not empty either is
     given too, so that it can be refused instead of lost."""
-    if isinstance(content, bytes) and content.startswith(b"MSH") and _START.search(content, 1) is None and b"\rBTS" not in content:
+    alone = isinstance(content, bytes) and content.startswith(b"MSH") and (content.find(b"MSH", 3) < 0 or _START.search(content, 1) is None)
+    if isinstance(content, bytes) and alone and b"\rBTS" not in content:
         yield content.strip(_TRIM)
         return
     stream = BytesIO(content) if isinstance(content, bytes) else content

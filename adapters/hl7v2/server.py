@@ -20,7 +20,7 @@ from adapters.hl7v2.messages import messages
 from adapters.hl7v2.options import Options
 from gateway.adapter import Feed
 from gateway.errors import ConfigError, Finding, Refused, TransientError
-from gateway.record import Incoming
+from gateway.record import IN_PART, Incoming
 
 MEDIA_TYPE = "x-application/hl7-v2+er7"
 _READ = 1 << 16
@@ -164,7 +164,7 @@ class _Port:
         known = self._read(piece.head, cut=True)
         kept = f"size={piece.size} sha256={piece.digest}\r\n".encode("ascii") + piece.head
         name = known.head.control_id if known.head else ""
-        incoming = Incoming(kept, "application/octet-stream", name, peer, known.charset, refused=finding)
+        incoming = Incoming(kept, IN_PART, name, peer, known.charset, refused=finding)
         reply = await self._accept(incoming, _Known(known.head, known.charset, finding))
         return reply if piece.reason == "too-large" else b""
 

@@ -7,7 +7,7 @@ it because it is not all digits. The deployment key is kept in the database; `TE
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 TEST_KEY = b"yifang-golden-files-and-map-run!"
 _PAD = bytes(range(256))
@@ -36,6 +36,22 @@ class IdScheme:
         outer.update(inner.digest())
         bits = int.from_bytes(outer.digest()[:16], "big") << 2  # 26 base32 letters, two at a time
         return "y" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+
+    def identify(self, type_: str, namespace: str) -> Callable[[Sequence[str]], tuple[str, str]]:
+        """A function from the parts to (`derive`, `value`) of one kind of resource, with what never changes hashed beforehand."""
+        begun, outer = self._inner.copy(), self._outer
+        begun.update(f"{type_}\x1f{namespace}\x1f".encode())
+
+        def identified(parts: Sequence[str]) -> tuple[str, str]:
+            joined = "\x1f".join(parts)
+            inner, hashed = begun.copy(), outer.copy()
+            inner.update(joined.encode())
+            hashed.update(inner.digest())
+            bits = int.from_bytes(hashed.digest()[:16], "big") << 2
+            value = joined.replace("\x1f", "/") if "%" not in joined and "/" not in joined else self.value(parts)
+            return "y" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS]), value
+
+        return identified
 
     def system(self, namespace: str) -> str:
         """Identifier system of a key namespace."""

@@ -98,19 +98,24 @@ class Compiled:
         return names
 
 
+MEMO = 4096
+"""Recent texts of which one function of one source keeps the results."""
+
 _RUNTIME = "part whole as_text raw_of compare any_is at below clears lost_since FINAL".split()
 
 
 def _callable(function: Function, env: Env) -> Callable[..., Any]:
-    return functools.partial(function.call, env) if function.env else function.call
+    call = functools.partial(function.call, env) if function.env else function.call
+    return functools.lru_cache(maxsize=MEMO)(call) if function.memo else call
 
 
 def _key(type_: str, namespace: str, context: MapContext) -> Callable[[tuple[str, ...]], tuple[str, str, str]]:
     """parts -> (id, identifier system, identifier value)."""
-    system, derive, value = context.ids.system(namespace), context.ids.derive, IdScheme.value
+    system, identify = context.ids.system(namespace), context.ids.identify(type_, namespace)
 
     def key(parts: tuple[str, ...]) -> tuple[str, str, str]:
-        return derive(type_, namespace, parts), system, value(parts)
+        id_, value = identify(parts)
+        return id_, system, value
 
     return key
 

@@ -10,11 +10,14 @@ from gateway.errors import RANK, Fault, Finding, Severity
 from gateway.fhir.ucum import UnitError, convert
 from gateway.mapping import plan
 from gateway.mapping.functions import Choice
+from gateway.mapping.keys import empty_fields
 from gateway.record import CLEAR, Draft
 from gateway.terminology.tables import Item
 
 FINAL = frozenset({"final", "corrected", "amended", "appended"})
 LOINC = "http://loinc.org"
+BOUND = 10_000
+"""Findings that a source's map keeps ready: the same ones come back with every message."""
 
 
 class Reports:
@@ -22,23 +25,35 @@ class Reports:
 
     def __init__(self, made: plan.MapPlan, locators: Mapping[str, str]) -> None:
         self.plan, self.locators = made, locators
+        self._made: dict[tuple[int, str, str | None, str], Finding] = {}
 
     def fault(self, findings: list[Finding], line: int, fault: Fault) -> Any:
         """Records the fault; gives what may be written all the same."""
-        info = self.plan.lines[line]
-        severity = fault.severity or _gravest(info)
-        findings.append(Finding(fault.code, severity, fault.message, info.target, self.source(info), str(info.place)))
-        return fault.value if severity == "note" else None
+        key = (line, fault.code, fault.severity, fault.message)
+        finding = self._made.get(key)
+        if finding is None:
+            if len(self._made) > BOUND:
+                self._made.clear()
+            info = self.plan.lines[line]
+            severity = fault.severity or _gravest(info)
+            finding = self._made[key] = Finding(fault.code, severity, fault.message, info.target, self.source(info), str(info.place))
+        findings.append(finding)
+        return fault.value if finding.severity == "note" else None
 
     def source(self, info: plan.LineInfo) -> str:
         """Locators of the fields a line reads, in the sender's words."""
         return "、".join(dict.fromkeys(self.locators.get(f.path, f.label) for f in info.fields))
 
     def no_key(self, findings: list[Finding], line: int, parts: Sequence[str | None]) -> None:
-        """A key part is empty: hold."""
+        """A key part is empty: hold, said once however many blocks have the same key."""
         info = self.plan.lines[line]
-        message = f"块 {info.block} 的业务号不全({self.source(info)}), 无法确定是哪一份记录; 请在来源补齐后重发"
-        findings.append(Finding("missing-key", "hold", message, info.target, self.source(info), str(info.place)))
+        key = next(b.key for b in self.plan.all_blocks if b.key is not None and b.key.line == line)
+        empty = empty_fields(self.plan, key.parts, parts)
+        source = "、".join(dict.fromkeys(self.locators.get(f.path, f.label) for f in empty)) or self.source(info)
+        if any(f.code == "missing-key" and f.source == source for f in findings):
+            return
+        message = f"块 {info.block} 的业务号不全, 缺 {source}, 无法确定是哪一份记录; 请在来源补齐后重发"
+        findings.append(Finding("missing-key", "hold", message, info.target, source, str(info.place)))
 
     def missing(self, findings: list[Finding], line: int, body: Mapping[str, Any], required: Sequence[str]) -> None:
         """An element that R4 requires came out empty: the block or element is left out."""
@@ -95,10 +110,14 @@ class Limits:
         quantity = body.get("valueQuantity")
         if quantity is None or "value" not in quantity:
             return False
-        item = next((i for c in body.get("code", {}).get("coding", ()) if c.get("system") == LOINC and (i := self.items.get(c["code"]))), None)
-        if item is None:
+        for coding in body.get("code", {}).get("coding", ()):
+            if coding.get("system") == LOINC and (item := self.items.get(coding["code"])):
+                break
+        else:
             return False
-        value = Decimal(quantity["value"])
+        value = quantity["value"]
+        if type(value) is not Decimal:
+            value = Decimal(value)
         if (code := quantity.get("code")) and item.ucum and code != item.ucum:
             try:
                 value = convert(value, code, item.ucum, item.molar_mass)

@@ -27,6 +27,7 @@ class Translator:
         self.local = f"{authority}/codes/{self.field.name}" if self.field else ""
         self.hit: dict[str | None, Any] = {}
         self.pair: dict[tuple[str | None, str], Any] = {}
+        self._unknown: dict[tuple[str | None, str | None], tuple[Any, Fault | None]] = {}
 
     def __call__(self, findings: list[Finding], line: int, code: str | None, raw: str | None) -> Any:
         """The value of a code met for the first time; with a finding when the table does not know it."""
@@ -37,14 +38,26 @@ class Translator:
             if len(memo) < BOUND:
                 memo[code if raw is None else (code, raw)] = made
             return made
+        known = self._unknown.get((code, raw))
+        if known is None:
+            if len(self._unknown) > BOUND:
+                self._unknown.clear()
+            known = self._unknown[code, raw] = self._untranslated(code, raw)
+        if known[1] is not None:
+            self.report(findings, line, known[1])
+        return known[0]
+
+    def _untranslated(self, code: str | None, raw: str | None) -> tuple[Any, Fault | None]:
+        """What is written for a code that the table does not know, and what is said of it."""
         shown = raw if raw is not None else code
         if self.required:
             message = f"代码 {shown} 在对照表 {self.table.name} 里没有对应, 这里必须有; 请在 {self.table.file} 加一行, 或更正来源的代码"
-            return self.report(findings, line, Fault("untranslated-code", message, "hold"))
+            return None, Fault("untranslated-code", message, "hold")
+        fault = None
         if code is not None and (not self.national or code in self.national):
             message = f"代码 {shown} 在对照表 {self.table.name} 里没有对应, 只写了来源代码; 请在 {self.table.file} 加一行"
-            self.report(findings, line, Fault("untranslated-code", message, "note"))
-        return self._value(code, raw)
+            fault = Fault("untranslated-code", message, "note")
+        return self._value(code, raw), fault
 
     def _value(self, code: str | None, raw: str | None) -> Any:
         rows = self.table.rows.get(code or "", ())

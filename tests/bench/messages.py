@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from gateway.identity.numbers import check_character
 
 ITEMS = (
@@ -33,5 +35,14 @@ def oru(n: int, person: int | None = None) -> bytes:
         f"PV1|1|O|||||||||||||||||V{n:08d}\r"
         f"OBR|1|A{n:08d}|R{n:08d}|BIO^生化常规^L|||20260301080000|||||||20260301081500|血清|||||||20260301083000||LAB|F\r"
     )
-    rows = (f"OBX|{i}|NM|{code}^{name}^L||{value}|{unit}|{span}|N|||F|||20260301082500" for i, (code, name, value, unit, span) in enumerate(ITEMS, 1))
+    rows = (
+        f"OBX|{i}|NM|{code}^{name}^L||{measured(value, n * 31 + i * 7)}|{unit}|{span}|N|||F|||20260301082500"
+        for i, (code, name, value, unit, span) in enumerate(ITEMS, 1)
+    )
     return (head + "\r".join(rows) + "\r").encode()
+
+
+def measured(value: str, n: int) -> str:
+    """The value as somebody else's would be: within 20 % of it, with as many digits."""
+    number = Decimal(value)
+    return str((number * (80 + n % 41) / 100).quantize(number))

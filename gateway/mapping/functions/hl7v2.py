@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from gateway.fhir.ucum import Units
 from gateway.identity.numbers import person_number
 from gateway.mapping.functions import Choice, Env, Example, Fault, function
 from gateway.mapping.functions.dates import date_time, time
@@ -239,12 +241,21 @@ def v2_value(env: Env, value: Any, kind: Any, unit: Any = None) -> Choice | Faul
         return _structured(env, _first(parts), shown)
     if reader := _READERS.get(named):
         return reader(env, parts)
-    text = "~".join(p.get("", "") for p in parts)
-    if named == "NM" and (number := plain_number(text)) is not None:
-        quantity = measured("", number, "", shown, env.units)
-        return quantity if isinstance(quantity, Fault) and quantity.value is None else _as_choice(quantity)
+    text = parts[0].get("", "") if len(parts) == 1 else "~".join(p.get("", "") for p in parts)
+    if named == "NM" and (number := _number(text, shown, env.units)) is not None:
+        return number
     found: Choice | Fault | None = result(env, text, shown)  # printed results: `>28.4`, `阴性(-)`, `1:80`, `3.3~6.1`
     return found
+
+
+@lru_cache(maxsize=8192)
+def _number(text: str, unit: str | None, units: Units) -> Choice | Fault | None:
+    """The Quantity of a plain number with its printed unit; None when the text is no number. Nobody changes what it gave."""
+    number = plain_number(text)
+    if number is None:
+        return None
+    quantity = measured("", number, "", unit, units)
+    return quantity if isinstance(quantity, Fault) and quantity.value is None else _as_choice(quantity)
 
 
 _ENCAPSULATED = frozenset({"ED", "RP"})
