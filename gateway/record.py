@@ -23,6 +23,10 @@ CLEAR = "@clear"
 map would write from them is cleared in this record's contribution; a field that is merely absent says nothing."""
 
 
+IN_PART = "application/x-yifang-part"
+"""Media type of what is kept of a message that was too large or broke off: its head, and what tells the rest. It is never mapped."""
+
+
 @dataclass(slots=True)
 class Incoming:
     """One message as it arrived.

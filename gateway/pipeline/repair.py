@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from gateway.errors import Conflict, NotFound, Refused
-from gateway.record import Receipt, RecordOutcome
+from gateway.record import IN_PART, Receipt, RecordOutcome
 from gateway.store import holds, messages
 from gateway.store import tables as t
 from gateway.store.apply import Applier
@@ -43,7 +43,10 @@ class RemapReport:
 
 
 def replay(gateway: Gateway, message: StoredMessage) -> Receipt:
-    """Maps a stored message from its first row with the present maps. Holds it had on rows that are now another record's are resolved."""
+    """Maps a stored message from its first row with the present maps. Holds it had on rows that are now another record's are resolved.
+    Conflict when only the head of the message was kept: half a message must not be written."""
+    if message.media_type == IN_PART:
+        raise Conflict(f"消息 {message.id} 只留存了开头, 不能重放; 请发送方拆小或修好后重发原文")
     receipt = gateway.ingest(message.source).process(message, again=True)
     now = [o.record for o in receipt.outcomes]
 

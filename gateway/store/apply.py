@@ -52,7 +52,9 @@ class Applier:
         holds = self._doubts(record, item)
         gravest = worst([*findings, *holds])
         if gravest in ("hold", "refuse") and not (item.released and not any(h.code in _NEVER for h in holds)):
-            return self._set_aside(item, record, version, [*findings, *holds], gravest, source, message, actor, fresh=before is None)
+            told = {f.code for f in findings}  # the map says it with its source column
+            findings += [h for h in holds if h.code not in told]
+            return self._set_aside(item, record, version, findings, gravest, source, message, actor, fresh=before is None)
         return self._accept(item, record, version, findings, source, custodian, message, actor, fresh=before is None)
 
     # -- which of the ways -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What bad input gets, through the whole product: the issue's section 7, case by case."""
