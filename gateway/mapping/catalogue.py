@@ -221,8 +221,16 @@ class Bound:
             mapped = self._runs[cache] = self.compiled.bind(sender, context, trace is not None)
         result = mapped(record.fields, trace)
         if record.findings:
+            named = {s for f in record.findings if f.code == "missing-key" for s in f.source.split("、")}
+            if named:  # said once of the record; what its blocks lack for the same reason is no news
+                result.findings = [f for f in result.findings if not _follows(f, named)]
             result.findings[:0] = record.findings
         return result
+
+
+def _follows(finding: Finding, empty: set[str]) -> bool:
+    """Whether a map's finding only follows from a key of the record that is empty (empty: the sender's columns)."""
+    return finding.code == "reference-lost" or (finding.code == "missing-key" and set(finding.source.split("、")) <= empty)
 
 
 class Binding:

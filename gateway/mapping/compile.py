@@ -14,6 +14,7 @@ from gateway.mapping import plan, runtime
 from gateway.mapping.emit import Program
 from gateway.mapping.emit_blocks import write
 from gateway.mapping.functions import Env, Function
+from gateway.mapping.keys import key_date, key_moment
 from gateway.mapping.lineage import Silent, Trace
 from gateway.mapping.persons import Persons, authority_of
 from gateway.mapping.runtime import Limits, Reports
@@ -82,6 +83,7 @@ class Compiled:
         names |= {k: getattr(reports, k) for k in ("fault", "no_key", "missing", "reference_lost", "complete", "put_choice", "strip")}
         names |= {"Fault": Fault, "Draft": Draft, "E0": (), "E0D": {}, "AUTHORITY": env.authority, "Silent": Silent}
         names["limits"] = Limits(self.terms.items, reports)
+        names |= {"key_date": key_date, "key_moment": functools.partial(key_moment, env)}
         names["authority_of"] = functools.partial(authority_of, env.authority)
         names |= {k: runtime.expand(v, ids.base) for k, v in program.constants.items()}
         names |= {k: _callable(f, env) for k, f in program.functions.items()}

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from gateway.mapping import plan
 from gateway.mapping.emit import Writer
 
+KEY_FORMS = {"date": "key_date", "datetime": "key_moment"}
+"""Field types whose text has one form in keys (gateway/mapping/keys.py)."""
 LITERAL_OPS = {"=": "==", "!=": "!="}
 
 
@@ -154,6 +156,9 @@ class ValueWriter:
         names, needed = [], []
         for part in parts:
             name = self.text(part, line)
+            form = KEY_FORMS.get(part.field.type) if isinstance(part, plan.Read | plan.Item) and part.field is not None and not part.many else None
+            if form is not None:
+                name = self.out.once(f"{form}({name}) if {name} is not None else None")
             optional = isinstance(part, plan.Read) and part.field.required == "optional-key"
             if isinstance(part, plan.Const):
                 names.append(repr(str(part.value)))

@@ -14,6 +14,8 @@ from typing import Any
 from gateway.errors import Finding, Severity
 from gateway.fhir.ucum import UnitError, Units
 from gateway.mapping.fields import Dataset, Field, Group
+from gateway.mapping.functions import Env
+from gateway.mapping.keys import key_form
 from gateway.mapping.profile import Group as ProfileGroup
 from gateway.mapping.profile import Profile
 from gateway.mapping.runtime import beyond
@@ -33,6 +35,7 @@ class Recorder:
         self.profile, self.dataset, self.units = profile, dataset, units
         self.authority, self.organisation, self.zone = authority, organisation, zone
         self.locators = profile.locators()
+        self._forms = {n: self._form(n, Env(zone, authority, "", organisation, units)) for names in profile.keys for n in names}
         carried = {g for name in profile.groups for g in (name,)}
         self._top = self._steps(dataset.top, profile.constants, carried)
 
@@ -46,12 +49,22 @@ class Recorder:
         digest = hashlib.sha256(row.unit).hexdigest()
         return Record(self.authority, row.dataset, key, stamp, row.fields, digest, row.position, tuple(findings))
 
+    def _form(self, name: str, env: Env) -> Callable[[str], str]:
+        """How the key part of this name is written: the record key takes `2026/3/2` and `2026-03-02` for one day."""
+        head, _, rest = name.partition(".")
+        inner = self.dataset.top.groups.get(head)
+        field = inner.fields.get(rest) if inner is not None else self.dataset.top.fields.get(name)
+        return key_form(field, env)
+
     def _steps(self, group: Group, constants: Mapping[str, str], groups: set[str] | None = None) -> list[Step]:
         steps: list[Step] = []
         profile_group = self._profile_group(group.path)
         values = {**constants, **(profile_group.constants if profile_group else {})}
         if values:
             steps.append(self._constants(values, group))
+        shapes = {f.name: (f.repeats, f.composite) for f in group.fields.values() if f.repeats or f.composite}
+        if shapes:
+            steps.append(_shape(shapes))
         for field in group.fields.values():
             steps += self._field_steps(field)
         for name, inner in group.groups.items():
@@ -72,8 +85,6 @@ class Recorder:
 
     def _field_steps(self, field: Field) -> list[Step]:
         name, steps = field.name, list[Step]()
-        if field.repeats or field.composite:
-            steps.append(_shape(field))
         if name in self.profile.prefix or field.path in self.profile.prefix:
             steps.append(self._prefix(field, self.profile.prefix.get(field.path) or self.profile.prefix[name]))
         codes = self.profile.codes.get(field.path) or self.profile.codes.get(name)
@@ -86,8 +97,10 @@ class Recorder:
             steps.append(self._unit(field, unit))
         if field.limits:
             steps.append(self._limits(field))
-        if field.required in ("yes", "key"):
+        if field.required == "yes":
             steps.append(self._required(field))
+        elif field.required == "key" and field.group:
+            steps.append(self._row_key(field))
         return steps
 
     def _finding(self, field: Field, code: str, severity: Severity, message: str) -> Finding:
@@ -214,8 +227,19 @@ class Recorder:
 
         return step
 
+    def _row_key(self, field: Field) -> Step:
+        finding = self._finding(
+            field, "missing-key", "hold", f"{field.group[-1]} 里有一行没有 {field.label}, 认不出是哪一行, 没有写入; 请在来源补上后重发"
+        )
+
+        def step(fields: Fields, findings: list[Finding]) -> None:
+            if not fields.get(field.name) and finding not in findings:
+                findings.append(finding)
+
+        return step
+
     def _required(self, field: Field) -> Step:
-        severity: Severity = "hold" if field.required == "key" or field.severity == "hold" else "note"
+        severity: Severity = "hold" if field.severity == "hold" else "note"
 
         def step(fields: Fields, findings: list[Finding]) -> None:
             if not fields.get(field.name) and field.name not in fields.get(RAW, ()) and field.name not in fields.get(CLEAR, ()):
@@ -225,15 +249,28 @@ class Recorder:
         return step
 
     def _key(self, fields: Fields, findings: list[Finding]) -> tuple[str, ...]:
+        """The record's key; one finding names every key field that is empty, of the form and of the profile."""
+        found: tuple[str, ...] | None = None
         for number, names in enumerate(self.profile.keys):
             parts = [self._values(fields, n) for n in names]
             if any(parts) and all(p or self._optional(n) for p, n in zip(parts, names, strict=True)):
-                key = tuple(p[0] if p else "" for p in parts)
-                return key if number == 0 else (f"@{names[-1]}", *key)
-        labels = "、".join(self.locators.get(n.replace(".", "/"), n) for n in (self.profile.keys[0] if self.profile.keys else []))
-        message = f"记录没有业务号({labels}), 认不出是哪一条; 请在来源补上后重发"
+                key = tuple(self._forms[n](p[0]) if p else "" for p, n in zip(parts, names, strict=True))
+                found = key if number == 0 else (f"@{names[-1]}", *key)
+                break
+        empty = [f.path for f in self.dataset.top.fields.values() if f.required == "key" and not self._values(fields, f.name)]
+        if found is None:
+            names = self.profile.keys[0] if self.profile.keys else []
+            empty += [n.replace(".", "/") for n in names if not self._values(fields, n) and not self._optional(n)]
+        if found is not None and not empty:
+            return found
+        labels = "、".join(dict.fromkeys(self.locators.get(n, self._label(n)) for n in empty))
+        message = f"业务号不全, 缺 {labels or '业务号'}, 认不出是哪一条记录, 没有写入; 请在来源补上后重发"
         findings.append(Finding("missing-key", "hold", message, "", labels))
-        return ()
+        return found or ()
+
+    def _label(self, path: str) -> str:
+        field = self.dataset.top.fields.get(path)
+        return field.label if field is not None else path
 
     def _optional(self, name: str) -> bool:
         field = self.dataset.top.fields.get(name.split(".")[0])
@@ -274,21 +311,22 @@ def _group_step(name: str, steps: Sequence[Step]) -> Step:
     return step
 
 
-def _shape(field: Field) -> Step:
-    """Lists where the field repeats, dicts where it is composite, whatever the adapter gave."""
-    name, repeats, composite = field.name, field.repeats, field.composite
+def _shape(shapes: Mapping[str, tuple[bool, bool]]) -> Step:
+    """Lists where a field repeats, dicts where it is composite, whatever the adapter gave. shapes: field -> (repeats, composite)."""
 
     def step(fields: Fields, findings: list[Finding]) -> None:
-        value = fields.get(name)
-        if value is None:
-            return
-        if repeats and not isinstance(value, list):
-            value = fields[name] = [value]
-        if composite:
-            if isinstance(value, str):
-                fields[name] = {"": value, "1": value}
-            elif isinstance(value, list) and any(isinstance(v, str) for v in value):
-                fields[name] = [{"": v, "1": v} if isinstance(v, str) else v for v in value]
+        for name, value in fields.items():  # only values of present keys are changed
+            shape = shapes.get(name)
+            if shape is None:
+                continue
+            repeats, composite = shape
+            if repeats and type(value) is not list:
+                value = fields[name] = [value]
+            if composite:
+                if type(value) is str:
+                    fields[name] = {"": value, "1": value}
+                elif type(value) is list and str in map(type, value):
+                    fields[name] = [{"": v, "1": v} if type(v) is str else v for v in value]
 
     return step
 

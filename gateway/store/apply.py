@@ -51,7 +51,7 @@ class Applier:
         findings = [*(f for f in item.record.findings if f not in item.result.findings), *item.result.findings]
         holds = self._doubts(record, item)
         gravest = worst([*findings, *holds])
-        if gravest in ("hold", "refuse") and not (item.released and not any(h.code in _NEVER for h in holds)):
+        if gravest in ("hold", "refuse") and not (item.released and not any(f.code in _NEVER for f in (*findings, *holds))):
             told = {f.code for f in findings}  # the map says it with its source column
             findings += [h for h in holds if h.code not in told]
             return self._set_aside(item, record, version, findings, gravest, source, message, actor, fresh=before is None)
@@ -87,9 +87,9 @@ class Applier:
 
     def _doubts(self, record: RecordState, item: Item) -> list[Finding]:
         """Reasons to hold that only the store can see: no number, another person, a workflow that a table governs."""
-        doubts = []
+        doubts: list[Finding] = []
         claims = item.result.claims
-        if any(not c.numbers for c in claims):
+        if any(not c.numbers for c in claims) and not any(f.code == "no-person-number" for f in item.result.findings):
             doubts.append(
                 Finding("no-person-number", "hold", "记录没有任何可用的人员编号(身份证号、健康档案编号或本机构编号), 无法归到居民; 请补上编号后重发")
             )

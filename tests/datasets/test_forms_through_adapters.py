@@ -108,7 +108,7 @@ def test_a_gbk_follow_up_file_gives_the_same_record_as_its_utf8_twin(catalogue: 
     bound = binding(catalogue, "sheet", "hypertension_followup/vendor_a_csv")
     results = [mapped(bound, out.getvalue().encode(charset))[0] for charset in ("gbk", "utf-8")]
     (record, result), (_, twin) = results
-    assert record.key == ("39012110110100023", "2026/3/2")
+    assert record.key == ("39012110110100023", "2026-03-02")
     assert [d.body for d in result.drafts] == [d.body for d in twin.drafts]
     assert body(result, "血压")["identifier"][0]["value"] == "39012110110100023/2026-03-02"
     assert [d.body["valueCodeableConcept"]["text"] for d in result.drafts if d.block == "自觉症状"] == ["头痛头晕", "下肢水肿"]
