@@ -38,6 +38,9 @@ __all__ = ["Gateway"]
 LOOK = 0.5
 """Seconds between looks for a new active map set, taken at a message boundary."""
 
+WORD = 10.0
+"""Seconds between two signs of life of one source that are written; a connection gives one with every packet."""
+
 log = structlog.get_logger()
 
 
@@ -70,6 +73,7 @@ class Gateway:
         self._build: Callable[[bytes], Catalogue] | None = None
         self._map_set = 0
         self._looked = 0.0
+        self._words: dict[str, float] = {}  # source -> when its last sign of life was written
 
     # -- life --------------------------------------------------------------------------------------------------------------------
 
@@ -104,22 +108,36 @@ class Gateway:
         return self._enter(source, incoming) if self._room.acquire(blocking=False) else None
 
     def _enter(self, source: str, incoming: Incoming) -> Future[Receipt]:
+        told: Future[Receipt] = Future()
+        told.add_done_callback(lambda _: self._room.release())
         try:
-            return self._lane(source).submit(self._take, source, incoming)
+            self._lane(source).submit(self._take, source, incoming, told)
         except BaseException:
-            self._room.release()
+            told.cancel()
             raise
+        return told
 
-    def _take(self, source: str, incoming: Incoming) -> Receipt:
+    def _take(self, source: str, incoming: Incoming, told: Future[Receipt]) -> None:
+        """Maps a message in its source's lane; the answer follows from the writer's thread."""
+        if not told.set_running_or_notify_cancel():
+            return
         began = time.monotonic()
+
+        def answered(taken: Future[Receipt]) -> None:
+            try:
+                receipt = taken.result()
+                self.metrics.count(source, receipt, time.monotonic() - began)
+                self.metrics.last_word.labels(source).set(self.clock.now().timestamp())
+            except Exception as e:
+                told.set_exception(e)
+            else:
+                told.set_result(receipt)
+
         try:
             self._follow()
-            receipt = self.ingest(source).take(incoming)
-            self.metrics.count(source, receipt, time.monotonic() - began)
-            self.metrics.last_word.labels(source).set(self.clock.now().timestamp())
-            return receipt
-        finally:
-            self._room.release()
+            self.ingest(source).take(incoming).add_done_callback(answered)
+        except Exception as e:
+            told.set_exception(e)
 
     def _lane(self, source: str) -> ThreadPoolExecutor:
         with self._lock:
@@ -177,8 +195,11 @@ class Gateway:
         def word(unit: Any, _applier: object) -> None:
             unit.raw.upsert("source_status", ("source",), ("last_word", "silent_since"), [(source, unit.now, None)])
 
-        self.metrics.last_word.labels(source).set(self.clock.now().timestamp())
-        self.writer.submit(Work(source, command=word))
+        now = self.clock.now().timestamp()
+        self.metrics.last_word.labels(source).set(now)
+        if not 0 <= now - self._words.get(source, 0.0) < WORD:
+            self._words[source] = now
+            self.writer.submit(Work(source, command=word))
 
     def sources(self) -> list[SourceStatus]:
         """How each configured source is doing."""
@@ -193,6 +214,10 @@ class Gateway:
         """How a stored map set becomes a catalogue; from now on this process uses whatever set is active."""
         self._build = build
         self._follow(force=True)
+
+    def refresh(self) -> None:
+        """Takes over a map set that another process activated, also while no message comes; a look at most every LOOK seconds."""
+        self._follow()
 
     def activate(self, snapshot: bytes, version: str, catalogue: Catalogue) -> int:
         """Makes a checked map set the active one of every process on this database; its number."""

@@ -43,12 +43,15 @@ class Ingest:
         self.writer = writer
         self.chunk = chunk
 
-    def take(self, incoming: Incoming) -> Receipt:
-        """Stores, maps and writes one message; returns after the commit."""
+    def take(self, incoming: Incoming) -> Future[Receipt]:
+        """Stores, maps and hands over one message; the future is done after its commit. A small message is not waited for, so that the
+        messages of one source share commits; the writer keeps the order in which they were handed over."""
         content = incoming.content if isinstance(incoming.content, bytes) else self._read(incoming.content)
-        if content is None:
-            return self._large(incoming)
-        return self._small(incoming, content)
+        if content is not None:
+            return self._small(incoming, content)
+        done: Future[Receipt] = Future()
+        done.set_result(self._large(incoming))
+        return done
 
     def _read(self, open_: object) -> bytes | None:
         """A file's bytes when it fits one chunk, else None."""
@@ -62,7 +65,7 @@ class Ingest:
             self.source.name, incoming.name, incoming.peer, incoming.media_type, incoming.charset, digest, size, chunks, reason=incoming.refused
         )
 
-    def _small(self, incoming: Incoming, content: bytes) -> Receipt:
+    def _small(self, incoming: Incoming, content: bytes) -> Future[Receipt]:
         chunks = [content[i : i + self.chunk] for i in range(0, len(content), self.chunk)]
         message = self._message(incoming, hashlib.sha256(content).hexdigest(), len(content), chunks)
         findings = list(incoming.findings)
@@ -79,7 +82,16 @@ class Ingest:
         if findings and findings[-1].code == "record-crash" and not message.state:
             message.state, message.reason = "failed", findings[-1]
         work = self._work(message, items, checkpoint=incoming.checkpoint, findings=findings)
-        return self.receipt(self.writer.submit(work).result(), message.reason)
+        told: Future[Receipt] = Future()
+
+        def answered(written: Future[Answer]) -> None:
+            try:
+                told.set_result(self.receipt(written.result(), message.reason))
+            except Exception as e:  # the writer's own faults (TransientError) among them
+                told.set_exception(e)
+
+        self.writer.submit(work).add_done_callback(answered)
+        return told
 
     def _large(self, incoming: Incoming) -> Receipt:
         """Stores a large message in chunks as it is read, then maps it in batches; each batch remembers how far it came."""
