@@ -6,24 +6,25 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import uvicorn
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.adapter import Feed
+from gateway.adapter import Adapter, Feed, Layout
 from gateway.commands import execute
 from gateway.config import LOOPBACK, HttpConfig
-from gateway.errors import ConfigError, Finding
+from gateway.errors import ConfigError, Finding, YifangError
 from gateway.http.app import create_app
 from gateway.http.commands import Door
 from gateway.log import logger
 from gateway.occupancy import announce
 from gateway.outbox.figures import Outbox
 from gateway.outbox.sender import Sender
+from gateway.pipeline.gateway import LOOK, Gateway
 from gateway.silence import watch
 from gateway.site import Site, adapter_options
 from gateway.upstream import FhirServer
@@ -113,7 +114,8 @@ async def serving(site: Site) -> AsyncIterator[Service]:
 
 
 async def _keep_running(service: Service, index: int) -> None:
-    """Runs one feed; a bug in it is logged and remarked, and the feed starts again: one source must not stop the others."""
+    """Runs one feed; a bug in it is logged and remarked, and the feed starts again: one source must not stop the others. It starts
+    again too when an activated map set changed the source's profiles: a view's lost column is found as soon as the profile is mended."""
     site = service.site
     source = site.config.source[index]
     adapter = site.adapters[source.adapter]
@@ -129,7 +131,10 @@ async def _keep_running(service: Service, index: int) -> None:
     pause = FIRST_PAUSE
     while True:
         try:
-            await adapter.run(feed)
+            mended = await _run_until_mended(site.gateway, adapter, feed)
+            if mended is not None:
+                feed, pause = replace(feed, layouts=mended), FIRST_PAUSE
+                continue
         except asyncio.CancelledError:
             raise
         except Exception as e:
@@ -141,6 +146,33 @@ async def _keep_running(service: Service, index: int) -> None:
             if source.name not in service.listening:  # passive: its messages come over HTTP
                 service.heard(source.name, f"{service.url}/ingest/{source.name}")
             return
+
+
+async def _run_until_mended(gateway: Gateway, adapter: Adapter, feed: Feed) -> Sequence[Layout] | None:
+    """Runs a feed until it ends (None) or its profiles are others (the new layouts). What a map reads of them is no reason to stop."""
+
+    def present() -> Sequence[Layout]:
+        gateway.refresh()
+        layouts: Sequence[Layout] = gateway.binding(feed.source.name).layouts
+        return layouts
+
+    def shape(layouts: Sequence[Layout]) -> list[Layout]:
+        return [replace(layout, used=frozenset()) for layout in layouts]
+
+    running = asyncio.create_task(adapter.run(feed))
+    try:
+        while not (await asyncio.wait([running], timeout=LOOK))[0]:
+            try:
+                layouts = await asyncio.to_thread(present)
+            except (SQLAlchemyError, YifangError):
+                continue  # the database is away, or the set is not for this configuration: the feed goes on as it is
+            if shape(layouts) != shape(feed.layouts):
+                return layouts
+        running.result()
+        return None
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def _start_senders(service: Service, stop: threading.Event, threads: ExitStack) -> None:
