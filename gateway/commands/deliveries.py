@@ -73,7 +73,7 @@ def reconciled(site: Site, *, destination: str | None = None, resend: bool = Fal
     chosen = [_named(site, destination)] if destination else site.config.destination
     views = []
     for config in chosen:
-        report = reconcile(site.database, config.name, FhirServer(config))
+        report = reconcile(site.database, config.name, FhirServer(config), site.config.base)
         again = [*report.lost, *report.different] if resend else []
         owed.again(site.database, config.name, again, site.clock.now(), forget=True)
         names = {key: [f"{t}/{i}" for t, i in getattr(report, key)[:100]] for key in ("lost", "different")}

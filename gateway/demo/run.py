@@ -166,7 +166,7 @@ class Demo:
 
     def _judge_destination(self, site: Site) -> Verdict:
         server = FhirServer(self.config.destination[0])
-        report = reconcile(site.database, DESTINATION, server)
+        report = reconcile(site.database, DESTINATION, server, self.config.base)
         found = (body for type_ in counts(site) if type_ != "Binary" for body in server.search(type_, {"_count": "500"}))
         verdict = self.scenario.truth.judge(found, self.config.base)
         missing = [f"{t}/{i} @ {DESTINATION}" for t, i in (*report.lost, *report.different)]

@@ -5,9 +5,10 @@ Content is the resource's stored bytes; it is parsed only where a reference has 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.fhir.json import decode, encode
@@ -16,6 +17,8 @@ _REFERENCE = re.compile(rb'"reference"\s*:\s*"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,6
 LOGICAL = "/ids/logical"
 """Ending of the identifier system that keeps a logical reference whose target has no business identifier here."""
 
+PREFIX = "yifang-"
+LONGEST = 64  # characters of an id, https://hl7.org/fhir/R4/datatypes.html#id
 HEAD = b'{"resourceType":"Bundle","type":"transaction","entry":['
 
 Name = tuple[str, str]
@@ -39,8 +42,10 @@ class Item:
 
 
 def upstream_id(id_: str) -> str:
-    """The id a HAPI server accepts: it refuses ids of digits only, these get a prefix there."""
-    return f"yifang-{id_}" if id_.isdigit() else id_
+    """The id a HAPI server accepts: it refuses ids of digits only; there these get a prefix (a digest when that would be too long)."""
+    if not id_.isdigit():
+        return id_
+    return PREFIX + (id_ if len(PREFIX + id_) <= LONGEST else hashlib.sha256(id_.encode()).hexdigest()[:40])
 
 
 def references(content: bytes) -> set[Name]:
@@ -160,14 +165,16 @@ def packed(parts: Sequence[list[Name]], limit: int) -> list[list[Name]]:
     return sets
 
 
-def closure(wanted: Iterable[Item], fetch: Callable[[set[Name]], Mapping[Name, Item]], present: Callable[[set[Name]], set[Name]]) -> Closure:
+def closure(wanted: Iterable[Item], fetch: Callable[[set[Name]], Mapping[Name, Item | None]], present: Callable[[set[Name]], set[Name]]) -> Closure:
     """The wanted items with everything they refer to that the gateway holds and the server does not have yet.
 
-    fetch: what the gateway holds of these names (deleted ones are left out). present: which of these names the server has already.
+    fetch: what the gateway holds of these names (deleted ones are left out; None: held, but another worker has its lane now).
+    present: which of these names the server has already.
     """
     items = {item.name: item for item in wanted}
     targets = {name: references(item.content) if item.content is not None else set() for name, item in items.items()}
     absent: set[Name] = set()
+    busy: set[Name] = set()
     asked = set(items)
     while missing := set().union(*targets.values(), set()) - asked:
         asked |= missing
@@ -175,18 +182,33 @@ def closure(wanted: Iterable[Item], fetch: Callable[[set[Name]], Mapping[Name, I
         held = fetch(missing)
         absent |= missing - held.keys()
         for name, item in held.items():
+            if item is None:
+                busy.add(name)
+                continue
             items[name] = item
             targets[name] = references(item.content) if item.content is not None else set()
-    return Closure(items, targets, absent)
+    absent |= {name for name, item in items.items() if item.content is None}
+    return Closure(items, targets, absent, busy)
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """A set to deliver: items by name, the targets each refers to, and the targets that nobody holds."""
+    """A set to deliver: items by name, the targets each refers to, the targets that nobody holds, those that another worker delivers."""
 
     items: dict[Name, Item]
     targets: dict[Name, set[Name]]
     absent: set[Name]
+    busy: set[Name] = field(default_factory=set)
+
+    def part(self, names: Iterable[Name]) -> Closure:
+        """The named items of this set."""
+        kept = list(names)
+        return Closure({n: self.items[n] for n in kept}, {n: self.targets[n] for n in kept}, self.absent, self.busy)
+
+    def refreshed(self, etags: Mapping[Name, str]) -> Closure:
+        """The same set with ETags learnt meanwhile."""
+        items = {n: Item(i.type, i.id, i.version, i.content, etags.get(n, i.etag)) for n, i in self.items.items()}
+        return Closure(items, self.targets, self.absent, self.busy)
 
     def awaited(self) -> dict[Name, set[Name]]:
         """Item name -> targets that are absent; the item is sent again when one of them arrives."""
@@ -198,13 +220,13 @@ class Closure:
         gone = [[n] for n, i in self.items.items() if i.content is None]
         return packed(components(living, self.targets) + gone, limit)
 
+    def body(self, name: Name, base: str) -> bytes | None:
+        """The bytes that go up for this name; None: it is deleted."""
+        content = self.items[name].content
+        if content is not None and needs_rewriting(self.items[name], self.targets[name], self.absent):
+            return rewritten(content, self.absent, base)
+        return content
+
     def entries(self, names: Sequence[Name], base: str) -> list[bytes]:
         """Bundle entries of one set."""
-        made = []
-        for name in names:
-            item = self.items[name]
-            content = item.content
-            if content is not None and needs_rewriting(item, self.targets[name], self.absent):
-                content = rewritten(content, self.absent, base)
-            made.append(entry(item, content))
-        return made
+        return [entry(self.items[name], self.body(name, base)) for name in names]

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 
 from gateway.fhir.json import decode
-from gateway.outbox.bundle import Name, upstream_id
-from gateway.outbox.round import comparable
+from gateway.outbox.bundle import Item, Name, needs_rewriting, references, rewritten, upstream_id
+from gateway.outbox.same import comparable
+from gateway.outbox.state import State
+from gateway.store import deliveries
 from gateway.store.database import Database
 from gateway.store.tables import delivered, delivery_fault, delivery_wait, resource
 from gateway.upstream import FhirServer
@@ -22,18 +24,19 @@ UNSEARCHED = frozenset({"Binary", "Bundle"})
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A current resource here. sent: our version that the destination took, 0 when none."""
+    """A resource here, at its newest version. sent: our version that the destination took, 0 when none. content None: deleted."""
 
     rid: int
     name: Name
     version: int
     sent: int
-    content: bytes
+    content: bytes | None
 
 
 @dataclass(slots=True)
 class Reconciliation:
-    """Counts of one destination. waiting: owed and not sent yet; unsettled: refused there or waiting for a target."""
+    """Counts of one destination. held, equal: living resources; waiting: owed and not sent yet; unsettled: refused there or waiting for
+    a target; lost: sent, and not there; different: there with other content, or there although it was deleted here."""
 
     destination: str
     held: int = 0
@@ -44,25 +47,50 @@ class Reconciliation:
     different: list[Name] = field(default_factory=list)
 
 
-def reconcile(database: Database, destination: str, server: FhirServer) -> Reconciliation:
-    """Reads everything on both sides. Raises TransientError or TerminalError when the server cannot be read."""
+def reconcile(database: Database, destination: str, server: FhirServer, base: str) -> Reconciliation:
+    """Reads everything on both sides. base: the deployment's canonical base. Raises TransientError or TerminalError when the server
+    cannot be read."""
     report = Reconciliation(destination)
     unsettled = _unsettled(database, destination)
+    state = State(database, destination)
     for batch in _batches(database, destination):
         there = _there(server, [h for h in batch if h.sent])
+        awaited = state.waits(h.name for h in batch)
+        doubtful = []
         for held in batch:
-            report.held += 1
+            report.held += held.content is not None
             theirs = there.get(held.name)
             if held.sent < held.version:
-                report.unsettled += held.name in unsettled
-                report.waiting += held.name not in unsettled
-            elif theirs is None:
-                report.lost.append(held.name)
-            elif theirs == comparable(decode(held.content)):
-                report.equal += 1
+                known = held.name in unsettled
+                report.unsettled += known
+                report.waiting += not known
+            elif theirs == _expected(held, awaited.get(held.name, set()), base):
+                report.equal += held.content is not None
             else:
-                report.different.append(held.name)
+                doubtful.append((held, theirs))
+        _judge(database, report, doubtful)
     return report
+
+
+def _expected(held: Held, absent: set[Name], base: str) -> bytes | None:
+    """Comparable content of what went up; None: nothing should be there."""
+    content = held.content
+    if content is None:
+        return None
+    item = Item(*held.name, held.version, content)
+    return comparable(decode(rewritten(content, absent, base) if needs_rewriting(item, references(content), absent) else content))
+
+
+def _judge(database: Database, report: Reconciliation, doubtful: Sequence[tuple[Held, bytes | None]]) -> None:
+    """Looks again at what did not agree: what changed or went up meanwhile is on its way, the rest is told."""
+    now = {(c.type, c.id): (c.version, c.delivered) for c in deliveries.current(database, report.destination, [h.name for h, _ in doubtful])}
+    for held, theirs in doubtful:
+        if now.get(held.name) != (held.version, held.sent):
+            report.waiting += 1
+        elif theirs is None:
+            report.lost.append(held.name)
+        else:
+            report.different.append(held.name)
 
 
 def _unsettled(database: Database, destination: str) -> set[Name]:
@@ -75,18 +103,18 @@ def _unsettled(database: Database, destination: str) -> set[Name]:
 
 
 def _batches(database: Database, destination: str) -> Iterator[list[Held]]:
-    """Living resources in order of rid, some hundreds at a time, so that memory stays bounded."""
+    """Living resources, and deleted ones that were there, in order of rid; some hundreds at a time, so that memory stays bounded."""
     r, d = resource, delivered
     join = r.outerjoin(d, and_(d.c.type == r.c.type, d.c.id == r.c.id, d.c.destination == destination))
-    columns = select(r.c.rid, r.c.type, r.c.id, r.c.version, r.c.content, d.c.version.label("sent")).select_from(join)
+    columns = select(r.c.rid, r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version.label("sent")).select_from(join)
     last = -1
     while True:
         with database.engine.connect() as c:
-            rows = c.execute(columns.where(r.c.rid > last, ~r.c.deleted).order_by(r.c.rid).limit(BATCH * 10)).all()
+            rows = c.execute(columns.where(r.c.rid > last, or_(~r.c.deleted, d.c.version > 0)).order_by(r.c.rid).limit(BATCH * 10)).all()
         if not rows:
             return
         last = rows[-1].rid
-        yield [Held(x.rid, (x.type, x.id), x.version, x.sent or 0, bytes(x.content)) for x in rows]
+        yield [Held(x.rid, (x.type, x.id), x.version, x.sent or 0, None if x.deleted else bytes(x.content)) for x in rows]
 
 
 def _there(server: FhirServer, wanted: Sequence[Held]) -> dict[Name, bytes]:

@@ -8,23 +8,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from gateway.errors import TerminalError, TransientError
-from gateway.fhir.json import Resource, canonical, decode
-from gateway.outbox.bundle import LOGICAL, Closure, Item, Name, bundle, closure, upstream_id
+from gateway.fhir.json import Resource, decode
+from gateway.outbox.bundle import PREFIX, Closure, Item, Name, bundle, closure, split, upstream_id
+from gateway.outbox.same import comparable, loosely
 from gateway.outbox.state import State
-from gateway.upstream import Accepted, FhirServer, MissingTargets, Paused, Rejected, Reply, Retry, VersionConflict
+from gateway.upstream import Accepted, FhirServer, MissingTargets, Paused, Referenced, Rejected, Reply, Retry, VersionConflict
+
+SHARED = "shared"
+IN_A_ROW = 12
+"""Failures in a row, while a set that fails again and again is taken apart, after which the server itself is the culprit."""
+MOST_FREED = 100
+"""Resources that may refer to something deleted; a server names one at a time."""
+SEPARABLE = frozenset({"409", "423", "500", "501", "timeout", "unreadable-answer", "unfitting-answer"})
+"""Passing faults that can be one resource's own: after some attempts the set is taken apart, so that its neighbours go on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the gateway holds of a resource and what the destination has of it. content None: deleted here. sent 0: never delivered."""
+    """What the gateway holds of a resource and what the destination has of it. content None: deleted here. sent 0: never delivered.
+    lane: where the resource is delivered from."""
 
     version: int
     content: bytes | None
     sent: int
     etag: str
+    lane: str = SHARED
+
+    @property
+    def there(self) -> bool:
+        """Whether the destination has it in some version."""
+        return self.sent > 0 and (self.content is not None or self.sent < self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,159 +53,270 @@ class SentItem:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a round needs of the store: held(names) -> those it holds; versions(name) -> bodies of all our versions, newest first."""
+    """What a round needs of the store: held(names) -> those it holds; versions(name) -> bodies of all our versions, newest first;
+    lease(lanes) -> those this worker has, or takes now; keep() -> False when it lost one of its leases."""
 
     held: Callable[[set[Name]], Mapping[Name, Held]]
     versions: Callable[[Name], Iterable[Resource]]
+    lease: Callable[[set[str]], set[str]] = lambda lanes: lanes
+    keep: Callable[[], bool] = lambda: True
 
 
 @dataclass(slots=True)
 class Result:
-    """Outcome of a round. stop: a reply that ends it (Retry or Paused); what was sent before it stays sent."""
+    """Outcome of a round. left: still owed; woken: went up with a target missing that has come since, to be sent again.
+    stop: a reply that ended the round (Retry or Paused); what was sent before it stays sent. accepted: transactions that went through.
+    fault: the passing fault of a resource that was tried alone."""
 
     sent: dict[Name, SentItem] = field(default_factory=dict)
     refused: dict[Name, str] = field(default_factory=dict)
+    left: set[Name] = field(default_factory=set)
+    woken: set[Name] = field(default_factory=set)
     stop: Retry | Paused | None = None
+    accepted: int = 0
+    fault: Retry | None = None
 
 
 class Round:
-    """Delivers a set of resources to one server."""
+    """Delivers a set of resources to one server. patient: a passing fault ends the round at once, else the set is taken apart."""
 
-    def __init__(self, server: FhirServer, state: State, ports: Ports, base: str, now: Callable[[], datetime], limit: int) -> None:
+    def __init__(self, server: FhirServer, state: State, ports: Ports, base: str, now: Callable[[], datetime], limit: int, *, patient: bool = True
+                 ) -> None:  # fmt: skip
         self.server = server
         self.state = state
         self.ports = ports
         self.base = base
         self.now = now
         self.limit = limit
+        self.patient = patient
         self.result = Result()
         self._lost: set[Name] = set()  # the server does not have them although it once did
         self._blocked: set[Name] = set()  # refused or waiting, and not there in any version
+        self._busy: set[Name] = set()  # cannot be sent now: another worker has the lane, or what they refer to fails for now
+        self._parked: set[Name] = set()  # wait for a target that was refused
+        self._freed: set[Name] = set()  # sent again without a reference to something deleted
         self._etags: dict[Name, str] = {}  # learnt in this round
         self._again: set[Name] = set()  # to be sent although the server has the newest version: a target arrived
+        self._failures = 0  # in a row
 
     def run(self, wanted: set[Name]) -> Result:
-        """Sends the newest versions of these resources and whatever they need or wake."""
-        pending = wanted
-        while pending and self.result.stop is None:
-            done_before = set(self.result.sent)
-            self._deliver(pending)
-            arrived = set(self.result.sent) - done_before
-            pending = self.state.waiting_for(arrived) - set(self.result.refused) if arrived and self.state.any_waits() else set()
-            self._again |= pending
-        return self.result
+        """Sends the newest versions of these resources and whatever they need, and says whom their arrival wakes."""
+        result = self.result
+        waits = self.state.waits(wanted) if self.state.any_waits() else {}
+        if waits:
+            here = self._living(set().union(*waits.values()))
+            self._again = {name for name, targets in waits.items() if targets & here}
+        held = self._held(wanted)
+        owed = {n: h for n, h in held.items() if (h.sent < h.version or n in self._again) and not (h.content is None and not h.there)}
+        faults = self.state.faults(owed)
+        owed = {n: h for n, h in owed.items() if faults.get(n) != h.version}
+        if owed:
+            self._deliver([Item(n[0], n[1], h.version, h.content, h.etag) for n, h in owed.items()])
+        result.left = owed.keys() - result.sent.keys() - result.refused.keys() - self._parked
+        if self.state.any_waits():
+            told = self._held(wanted | result.sent.keys())
+            result.woken |= self.state.waiting_for({n for n, h in told.items() if h.there or h.content is None})
+        return result
+
+    # -- what is held here and there ---------------------------------------------------------------------------------------------
 
     def _held(self, names: set[Name]) -> dict[Name, Held]:
         found = {}
         for name, held in self.ports.held(names).items():
-            etag = self._etags.get(name, held.etag)
             just = self.result.sent.get(name)
-            sent = just.version if just is not None else 0 if name in self._lost else held.sent
-            found[name] = Held(held.version, held.content, sent, "" if name in self._lost and just is None else etag)
+            if just is not None:
+                found[name] = Held(held.version, held.content, just.version, just.etag, held.lane)
+            elif name in self._lost:
+                found[name] = Held(held.version, held.content, 0, "", held.lane)
+            else:
+                found[name] = Held(held.version, held.content, held.sent, self._etags.get(name, held.etag), held.lane)
         return found
 
+    def _living(self, names: set[Name]) -> set[Name]:
+        return {n for n, h in self._held(names).items() if h.content is not None}
+
     def _present(self, names: set[Name]) -> set[Name]:
-        return {n for n, h in self._held(names).items() if h.sent > 0}
+        return {n for n, h in self._held(names).items() if h.there and h.content is not None}
 
-    def _items(self, names: set[Name]) -> dict[Name, Item]:
-        return {n: Item(n[0], n[1], h.version, h.content, h.etag) for n, h in self._held(names).items() if h.content is not None}
+    def _items(self, names: set[Name]) -> dict[Name, Item | None]:
+        """What the gateway holds of these names; None where another worker delivers it now. Read again once the lanes are ours: their
+        last worker may have sent some of it meanwhile."""
+        lanes = {h.lane for h in self._held(names).values() if h.content is not None}
+        mine = self.ports.lease(lanes) if lanes else set()
+        living = {n: h for n, h in self._held(names).items() if h.content is not None}
+        return {n: Item(n[0], n[1], h.version, h.content, h.etag) if h.lane in mine else None for n, h in living.items()}
 
-    def _deliver(self, names: set[Name]) -> None:
-        held = self._held(names)
-        owed = {n: h for n, h in held.items() if (h.sent < h.version or n in self._again) and not (h.content is None and h.sent == 0)}
-        faults = self.state.faults(owed)
-        wanted = [Item(n[0], n[1], h.version, h.content, h.etag) for n, h in owed.items() if faults.get(n) != h.version]
-        if wanted:
-            whole = closure(wanted, self._items, self._present)
-            self._send(self._without_refused(whole))
+    # -- sending -----------------------------------------------------------------------------------------------------------------
 
-    def _without_refused(self, whole: Closure) -> Closure:
+    def _deliver(self, items: Sequence[Item]) -> None:
+        whole = self._sendable(closure(items, self._items, self._present))
+        sets = whole.sets(self.limit)
+        while sets and self.result.stop is None:
+            left = self._sendable(whole.part(n for n in sets.pop(0) if n not in self.result.sent))
+            if left.items:
+                self._send(left)
+
+    def _sendable(self, whole: Closure) -> Closure:
         """Leaves out what was refused, and what refers to a resource that the server therefore does not have: that waits for a version
-        which is accepted (the server may have an older version of a refused resource; then nothing has to wait)."""
+        which is accepted (the server may have an older version of a refused resource; then nothing has to wait). What another worker
+        delivers now is left for later, with what refers to it."""
         faults = self.state.faults(whole.items)
         refused = {n for n, i in whole.items.items() if faults.get(n) == i.version or n in self.result.refused}
         self._blocked |= refused - self._present(refused)
-        left = {n: i for n, i in whole.items.items() if n not in refused}
+        self._busy |= whole.busy
+        left = whole.items.keys() - refused - self._busy
+        away = self._busy - self._present(self._busy) if self._busy else set()
+        while found := {n for n in left if whole.targets[n] & away}:
+            left -= found
+            self._busy |= found
+            away |= found - self._present(found)
         waits: dict[Name, set[Name]] = {}
-        while found := {n: whole.targets[n] & self._blocked for n in left if whole.targets[n] & self._blocked}:
-            waits |= found
-            self._blocked |= found.keys() - self._present(set(found))
-            left = {n: i for n, i in left.items() if n not in found}
+        while stuck := {n: whole.targets[n] & self._blocked for n in left if whole.targets[n] & self._blocked}:
+            waits |= stuck
+            self._blocked |= stuck.keys() - self._present(set(stuck))
+            left -= stuck.keys()
         if waits:
+            self._parked |= waits.keys()
             self.state.wait(waits, sent=False)
-        return Closure(left, {n: whole.targets[n] for n in left}, whole.absent)
+        return whole.part(n for n in whole.items if n in left)
 
     def _send(self, whole: Closure) -> None:
-        sets = whole.sets(self.limit)
-        while sets and self.result.stop is None:
-            self._send_set(whole, sets.pop(0))
-
-    def _send_set(self, whole: Closure, names: Sequence[Name]) -> None:
-        entries = whole.entries(names, self.base)
-        reply = self.server.transaction(bundle(entries), len(entries))
+        """Sends a set in one transaction, and makes the best of the answer."""
+        if not self.ports.keep():
+            self.result.stop = Retry("lease-lost")
+            return
+        names = [n for s in whole.sets(len(whole.items)) for n in s]
+        reply = self.server.transaction(bundle(whole.entries(names, self.base)), len(names))
+        self._failures = 0 if isinstance(reply, Accepted) else self._failures + 1
         match reply:
             case Accepted(results):
-                awaited = whole.awaited()
-                for name, result in zip(names, results, strict=True):
-                    self.result.sent[name] = SentItem(name, whole.items[name].version, result.etag)
-                self._remember({n: awaited[n] for n in names if n in awaited}, names)
+                self.result.accepted += 1
+                for name, answer in zip(names, results, strict=True):
+                    self.result.sent[name] = SentItem(name, whole.items[name].version, answer.etag)
+                self._remember(whole)
+            case Retry(code) if not self.patient and code in SEPARABLE and self._failures < IN_A_ROW:
+                self._take_apart(whole, reply)
             case Retry() | Paused():
                 self.result.stop = reply
             case _:
-                self._mend(whole, names, reply)
+                self._mend(whole, reply)
 
-    def _remember(self, awaited: Mapping[Name, set[Name]], names: Sequence[Name]) -> None:
+    def _remember(self, whole: Closure) -> None:
+        """Notes what went up with targets missing. One that came to the gateway meanwhile may have gone up before this note."""
+        awaited = whole.awaited()
         if awaited:
             self.state.wait(awaited, sent=True)
-        if self._again and (whole := [n for n in names if n in self._again and n not in awaited]):
-            self.state.settled(whole)
-            self._again.difference_update(whole)
+            here = self._living(set().union(*awaited.values()))
+            self.result.woken |= {name for name, targets in awaited.items() if targets & here}
+        if settled := [n for n in whole.items if n in self._again and n not in awaited]:
+            self.state.settled(settled)
+            self._again.difference_update(settled)
 
-    def _mend(self, whole: Closure, names: Sequence[Name], reply: Reply) -> None:
-        """The set was refused as a whole: bring targets that the server lacks, look at versions, or take the set apart."""
-        if isinstance(reply, MissingTargets) and self._bring(whole, names, reply.targets):
+    def _mend(self, whole: Closure, reply: Reply) -> None:
+        """The set was refused as a whole: bring targets that the server lacks, free a deletion, look at versions, or take the set apart."""
+        if isinstance(reply, MissingTargets) and self._bring(whole, reply.targets):
             return
-        if isinstance(reply, VersionConflict):
-            known = dict(self._etags)
-            left = self._compare(whole, names)
-            if self.result.stop is None and (left != list(names) or known != self._etags):
-                if left:
-                    self._send_set(_refreshed(whole, self._etags), left)
-                return
-        if self.result.stop is not None:
+        if isinstance(reply, Referenced) and self._free(whole, reply.sources):
             return
-        parts = _part(whole, names).sets(1)
+        if isinstance(reply, VersionConflict) and self._go_on(whole):
+            return
+        if self.result.stop is None:
+            self._take_apart(whole, reply)
+
+    def _take_apart(self, whole: Closure, reply: Reply) -> None:
+        parts = whole.sets(1)
         if len(parts) == 1:
-            self._refuse(whole, names, reply)
+            self._give_up(whole, reply)
             return
         half = len(parts) // 2
         for group in (parts[:half], parts[half:]):
-            rest = self._without_refused(_part(whole, [n for part in group for n in part]))
+            rest = self._sendable(whole.part(n for part in group for n in part))
             if rest.items and self.result.stop is None:
-                self._send_set(rest, [n for part in group for n in part if n in rest.items])
+                self._send(rest)
 
-    def _bring(self, whole: Closure, names: Sequence[Name], targets: Sequence[str]) -> bool:
+    def _give_up(self, whole: Closure, reply: Reply) -> None:
+        """One component stands alone and does not go through. Refused, it is kept with the server's words; a fault that may pass leaves
+        it owed. The rest goes on."""
+        if isinstance(reply, Retry):
+            self._busy |= whole.items.keys()
+            self.result.fault = reply
+            return
+        text = reply.diagnostics if isinstance(reply, Rejected | MissingTargets | Referenced) else type(reply).__name__
+        for name, item in whole.items.items():
+            self.result.refused[name] = text
+            self.state.record_fault(name, item.version, "refused", text, self.now())
+
+    # -- what a server lacks, or holds fast --------------------------------------------------------------------------------------
+
+    def _bring(self, whole: Closure, targets: Sequence[str]) -> bool:
         """The server lacks these targets: sends them when the gateway holds them, else goes without. False when that changes nothing."""
-        referred = set().union(*(whole.targets[n] for n in names), set())
+        referred = set().union(*whole.targets.values())
         by_upstream = {f"{t}/{upstream_id(i)}": (t, i) for t, i in referred}
-        missing = {by_upstream[t] for t in targets if t in by_upstream} - set(names)
+        missing = {by_upstream[t] for t in targets if t in by_upstream} - whole.items.keys()
         fresh = missing - self._lost - whole.absent
         if not fresh:
             return False
+        fresh |= self._lacking(referred - whole.items.keys() - self._lost - whole.absent)
         self._lost |= fresh
         for name in fresh:
             self.result.sent.pop(name, None)
-        grown = closure([whole.items[n] for n in names], self._items, self._present)
-        self._send(grown)
+        self._deliver(list(whole.items.values()))
         return True
 
-    def _compare(self, whole: Closure, names: Sequence[Name]) -> list[Name]:
-        """After a 412: which of the names still have to be sent. What the server has of ours (a reply was lost) is success or gives the
-        ETag to go on from; what someone else wrote is a conflict that a person decides."""
+    def _lacking(self, targets: set[Name]) -> set[Name]:
+        """Which of these the server does not have. A server names one at a time; one that was emptied lacks them all."""
+        found: set[Name] = set()
+        for type_ in {t for t, _ in targets}:
+            ids = {upstream_id(i): i for t, i in targets if t == type_}
+            try:
+                there = self.server.present(type_, ids)
+            except (TransientError, TerminalError):
+                continue  # it cannot be asked this; it will name them itself
+            found |= {(type_, i) for theirs, i in ids.items() if theirs not in there}
+        return found
+
+    def _free(self, whole: Closure, sources: Sequence[str]) -> bool:
+        """A deletion is refused because these still refer to it: ours go up again with it, without that reference. False: not ours."""
+        ours = {(t, _ours(i)) for t, i in map(split, sources)} - whole.items.keys() - self._freed
+        if len(self._freed) > MOST_FREED:
+            return False
+        found = self._items(ours)
+        self._freed |= ours
+        if any(item is None for item in found.values()):
+            self._busy |= {n for n, i in whole.items.items() if i.content is None}
+            rest = self._sendable(whole)
+            if rest.items:
+                self._send(rest)
+            return True
+        gone = self._held(ours - found.keys())
+        again = [i for i in found.values() if i is not None]
+        again += [Item(n[0], n[1], h.version, None) for n, h in gone.items() if h.there]
+        if not again:
+            return False
+        self._deliver([*whole.items.values(), *again])
+        return True
+
+    # -- someone else wrote there, or an answer was lost -------------------------------------------------------------------------
+
+    def _go_on(self, whole: Closure) -> bool:
+        """After a stale If-Match: sends what still has to be sent with what was learnt. False when nothing was learnt."""
+        known = dict(self._etags)
+        left = self._compare(whole)
+        if self.result.stop is not None:
+            return True
+        if len(left) == len(whole.items) and known == self._etags:
+            return False
+        rest = self._sendable(whole.part(left).refreshed(self._etags))
+        if rest.items:
+            self._send(rest)
+        return True
+
+    def _compare(self, whole: Closure) -> list[Name]:
+        """Which names still have to be sent. What the server has of ours (an answer was lost) is success or gives the ETag to go on
+        from; what someone else wrote is a conflict that a person decides."""
         left = []
-        for name in names:
-            item = whole.items[name]
-            if not item.etag:
+        for name, item in whole.items.items():
+            if not item.etag or item.content is None:
                 left.append(name)
                 continue
             try:
@@ -204,63 +330,28 @@ class Round:
             if there is None:
                 self._etags[name] = ""
                 left.append(name)
-            elif there[0] == item.etag:
+            elif there[0] == item.etag or not self._settled_there(whole, name, there):
                 left.append(name)
-            else:
-                self._judge(name, item, there, left)
-        return left
+        return [n for n in left if n not in self.result.refused]
 
-    def _judge(self, name: Name, item: Item, there: tuple[str, bytes], left: list[Name]) -> None:
-        theirs = comparable(decode(there[1]))
-        for n, ours in enumerate(self.ports.versions(name)):
-            if comparable(ours) == theirs:
-                if n == 0:
-                    self.result.sent[name] = SentItem(name, item.version, there[0])
-                else:
-                    self._etags[name] = there[0]
-                    left.append(name)
-                return
+    def _settled_there(self, whole: Closure, name: Name, there: tuple[str, bytes]) -> bool:
+        """Whether the server has this version of ours already. An older one of ours gives its ETag; anything else is refused."""
+        ours, theirs = whole.body(name, self.base), decode(there[1])
+        assert ours is not None
+        if comparable(decode(ours)) == comparable(theirs):
+            self.result.sent[name] = SentItem(name, whole.items[name].version, there[0])
+            self._remember(whole.part([name]))
+            return True
+        if loosely(theirs) in {loosely(v) for v in self.ports.versions(name)}:
+            self._etags[name] = there[0]
+            return False
         text = f"目标服务器上的 {name[0]}/{name[1]} 被别的系统改写(其版本 {there[0]}), 未覆盖; 请核对双方内容, 再运行 `yifang deliveries resume`"
         self.result.refused[name] = text
-        self.state.record_fault(name, item.version, "conflict", text, self.now())
-
-    def _refuse(self, whole: Closure, names: Sequence[Name], reply: Reply) -> None:
-        """One component stands alone and is refused: it is kept with the server's words; the rest goes on."""
-        text = reply.diagnostics if isinstance(reply, Rejected) else type(reply).__name__
-        for name in names:
-            self.result.refused[name] = text
-            self.state.record_fault(name, whole.items[name].version, "refused", text, self.now())
+        self.state.record_fault(name, whole.items[name].version, "conflict", text, self.now())
+        return False
 
 
-def comparable(resource: Resource) -> bytes:
-    """Canonical bytes without what a server adds of its own (version, time, source of the request, narrative, id), with references
-    reduced to the business identifier where they have one: what went up before its target arrived is still the same content."""
-    kept = {k: _plain(v) for k, v in resource.items() if k not in ("meta", "text", "id")}
-    meta = {k: v for k, v in resource.get("meta", {}).items() if k in ("profile", "tag", "security")}
-    return canonical(kept | ({"meta": meta} if meta else {}))
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_plain(x) for x in node]
-    if not isinstance(node, dict):
-        return node
-    if node.keys() & {"reference", "identifier"} and node.keys() <= {"reference", "identifier", "type", "display"}:
-        identifier = node.get("identifier")
-        if isinstance(identifier, dict) and str(identifier.get("system", "")).endswith(LOGICAL):
-            return {"reference": identifier.get("value")}
-        if isinstance(identifier, dict):
-            return {"identifier": identifier}
-        return {"reference": node.get("reference")}
-    return {k: _plain(v) for k, v in node.items()}
-
-
-def _part(whole: Closure, names: Sequence[Name]) -> Closure:
-    """The named items of a set."""
-    return Closure({n: whole.items[n] for n in names}, {n: whole.targets[n] for n in names}, whole.absent)
-
-
-def _refreshed(whole: Closure, etags: Mapping[Name, str]) -> Closure:
-    """The same set with ETags learnt meanwhile."""
-    items = {n: Item(i.type, i.id, i.version, i.content, etags.get(n, i.etag)) for n, i in whole.items.items()}
-    return Closure(items, whole.targets, whole.absent)
+def _ours(upstream: str) -> str:
+    """The id here of an id there."""
+    digits = upstream.removeprefix(PREFIX)
+    return digits if digits.isdigit() else upstream

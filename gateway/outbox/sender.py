@@ -7,16 +7,19 @@ several lanes travel in one transaction, which costs the server far less than on
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.clock import Clock
 from gateway.config import DestinationConfig
 from gateway.fhir.json import Resource, decode
 from gateway.log import logger
+from gateway.outbox import owed
 from gateway.outbox.bundle import Name
+from gateway.outbox.leases import Leases
 from gateway.outbox.round import Held, Ports, Result, Round
 from gateway.outbox.state import State
 from gateway.store import deliveries, resources
@@ -27,7 +30,15 @@ from gateway.upstream import FhirServer, Paused, Retry
 
 LANES = 16
 """Lanes that travel in one transaction at most."""
-LEASE = timedelta(minutes=5)
+ALONE = 2
+"""Failed attempts after which a lane travels alone, so that it holds up no other."""
+TAKE_APART = 5
+"""Failed attempts after which a fault that may pass is taken for one resource's own, and the set is taken apart."""
+LEASE = timedelta(minutes=1)
+BUSY = 0.2
+"""Seconds until a lane is due again whose resources refer to one that another worker delivers at this moment."""
+WHOLE_SERVER = frozenset({"connection", "timeout", "429", "502", "503", "504"})
+"""Faults of the server or the way to it: the whole destination is left alone for a while, not only the lanes that met them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +74,100 @@ class Sender:
         self.chance = chance
         self.state = State(database, destination.name)
         self.pace = Pace(destination.retry_first, destination.retry_limit)
+        self.lease = max(LEASE, timedelta(seconds=3 * destination.timeout))
         self.log = logger("outbox")
         self._wake = threading.Event()
+        self._begun = threading.Lock()
+        self._fresh = True
+        self._token = secrets.token_hex(4)  # two processes on one database have workers of different names
+        self._failures = 0  # rounds in a row that the server as a whole failed
+        self._until = datetime.min.replace(tzinfo=UTC)  # the server is left alone until then
 
     def step(self, worker: str = "0") -> bool:
-        """One round: True when some lane was tried, False when nothing was due or the destination is paused."""
-        name = self.destination.name
-        lanes = deliveries.claim(self.database, name, worker, self.clock.now(), LEASE, LANES)
+        """One round: True when some lane was tried, False when nothing was due or the destination is paused or left alone."""
+        if self.clock.now() < self._until:
+            return False
+        leases = Leases(self.database, self.destination.name, worker, self.clock.now, self.lease)
+        lanes = leases.claim(LANES)
         if not lanes:
             return False
-        wanted: set[Name] = {item for lane in lanes for d in lane.deliveries for item in d.items}
-        round_ = Round(self.server, self.state, Ports(self._held, self._versions), self.base, self.clock.now, self.destination.max_entries)
-        self._settle(lanes, round_.run(wanted))
+        stop: Retry | Paused | None = None
+        try:
+            for group in _groups(lanes):
+                if isinstance(stop, Paused) or self.clock.now() < self._until:
+                    self._put_off(group, max(self.clock.now(), self._until), "held-back", attempt=False)
+                else:
+                    stop = self._group(group, leases)
+                for lane in group:
+                    leases.given_back(lane.name)
+        finally:
+            leases.close()
         return True
 
-    def _held(self, names: set[Name]) -> dict[Name, Held]:
+    def _group(self, lanes: Sequence[Lane], leases: Leases) -> Retry | Paused | None:
+        """Delivers what these lanes owe. A bug that one of them provokes must not hold up the others: it is logged, and they come back."""
+        seen: dict[Name, tuple[int | None, str | None]] = {}
+        ports = Ports(lambda names: self._held(names, seen), self._versions, leases.take, leases.keep)
+        patient = all(lane.attempts < TAKE_APART for lane in lanes)
+        entries = self.destination.max_entries
+        try:
+            result = Round(self.server, self.state, ports, self.base, self.clock.now, entries, patient=patient).run(_wanted(lanes))
+        except Exception as e:
+            self.log.error("delivery round failed", destination=self.destination.name, count=len(lanes), exc_info=e)
+            stop = Retry("internal")
+            for lane in lanes:
+                self._put_off([lane], self._due(lane, stop), stop.code)
+            return stop
+        self._settle(lanes, result, seen)
+        return result.stop
+
+    def _held(self, names: set[Name], seen: dict[Name, tuple[int | None, str | None]]) -> dict[Name, Held]:
         found = deliveries.current(self.database, self.destination.name, sorted(names))
-        return {(h.type, h.id): Held(h.version, None if h.deleted else h.content, h.delivered or 0, h.etag or "") for h in found}
+        for h in found:
+            seen.setdefault((h.type, h.id), (h.delivered, h.etag))
+        return {(h.type, h.id): Held(h.version, None if h.deleted else h.content, h.delivered or 0, h.etag or "", h.lane) for h in found}
 
     def _versions(self, name: Name) -> Iterable[Resource]:
         with self.database.engine.connect() as connection:
             stored = resources.history(connection, *name, Scope.all())
         return [decode(v.content) for v in stored if not v.deleted]
 
-    def _settle(self, lanes: Sequence[Lane], result: Result) -> None:
-        """Keeps what was sent; on a passing fault the lanes that are not whole come back later, on a lasting one the destination pauses."""
-        now = self.clock.now()
-        sent = [Sent(s.name[0], s.name[1], s.version, s.etag) for s in result.sent.values()]
+    def _settle(self, lanes: Sequence[Lane], result: Result, seen: dict[Name, tuple[int | None, str | None]]) -> None:
+        """Keeps what was sent, then owes what that wakes, then closes what is whole; after a crash in between it is only sent again.
+        What is left comes back later; on a lasting fault the destination pauses."""
+        name, now = self.destination.name, self.clock.now()
+        nothing: tuple[int | None, str | None] = (None, None)
+        sent = [Sent(s.name[0], s.name[1], s.version, s.etag, seen.get(s.name, nothing)) for _, s in sorted(result.sent.items())]
+        overtaken = deliveries.keep(self.database, name, sent)
+        owed.again(self.database, name, {*overtaken, *result.woken}, now)
+        self._pace(result)
         for lane in lanes:
-            done = [d.id for d in lane.deliveries] if result.stop is None else []
-            deliveries.finish(self.database, lane, done=done, sent=sent, now=now)
-            sent = []
-            if result.stop is None:
-                continue
-            after = result.stop.after if isinstance(result.stop, Retry) else None
-            due = now + timedelta(seconds=self.pace.after(lane.attempts, after, self.chance()))
-            deliveries.retry(self.database, lane, due, result.stop.code)
+            done = [d.id for d in lane.deliveries if not result.left.intersection(d.items)]
+            deliveries.finish(self.database, lane, done=done, now=now)
+            if len(done) < len(lane.deliveries):
+                fault = result.stop or result.fault
+                self._put_off([lane], self._due(lane, fault), fault.code if fault else "busy", attempt=fault is not None)
         self._report(lanes, result)
+
+    def _pace(self, result: Result) -> None:
+        """When the server itself fails, every worker leaves it alone for a while."""
+        stop = result.stop
+        if result.accepted:
+            self._failures = 0
+        if isinstance(stop, Retry) and (stop.code in WHOLE_SERVER or stop.after is not None):
+            pause = self.pace.after(self._failures, stop.after, self.chance())
+            self._failures += 1
+            self._until = self.clock.now() + timedelta(seconds=pause)
+
+    def _due(self, lane: Lane, stop: Retry | Paused | None) -> datetime:
+        if stop is None:
+            return self.clock.now() + timedelta(seconds=BUSY * (0.5 + self.chance()))
+        asked = stop.after if isinstance(stop, Retry) else None
+        return self.clock.now() + timedelta(seconds=self.pace.after(lane.attempts, asked, self.chance()))
+
+    def _put_off(self, lanes: Sequence[Lane], due: datetime, code: str, *, attempt: bool = True) -> None:
+        for lane in lanes:
+            deliveries.retry(self.database, lane, due, code, attempt=attempt)
 
     def _report(self, lanes: Sequence[Lane], result: Result) -> None:
         name = self.destination.name
@@ -113,11 +181,19 @@ class Sender:
         if result.sent:
             self.log.debug("delivered", destination=name, resources=len(result.sent))
 
+    def recover(self) -> None:
+        """Once, before the first step: on SQLite no other process can hold a lease, so what a crash left leased is free at once."""
+        with self._begun:
+            if self._fresh and self.database.dialect == "sqlite":
+                deliveries.abandon(self.database, self.destination.name)
+            self._fresh = False
+
     def run(self, stop: threading.Event, worker: str, idle: float = 0.5) -> None:
         """Steps until stopped; looks again after `idle` seconds, or at once when woken."""
         while not stop.is_set():
             try:
-                busy = self.step(worker)
+                self.recover()
+                busy = self.step(f"{self._token}-{worker}")
             except Exception as e:  # a bug or a database that is away must not end deliveries for good
                 self.log.error("delivery round failed", destination=self.destination.name, exc_info=e)
                 busy = False
@@ -128,3 +204,13 @@ class Sender:
     def wake(self) -> None:
         """There is something new."""
         self._wake.set()
+
+
+def _wanted(lanes: Iterable[Lane]) -> set[Name]:
+    return {item for lane in lanes for d in lane.deliveries for item in d.items}
+
+
+def _groups(lanes: Sequence[Lane]) -> list[list[Lane]]:
+    """Lanes that travel together, and each that failed some times by itself."""
+    together = [lane for lane in lanes if lane.attempts < ALONE]
+    return [*([together] if together else []), *([lane] for lane in lanes if lane.attempts >= ALONE)]

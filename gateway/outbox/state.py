@@ -96,6 +96,17 @@ class State:
                 )
             }
 
+    def waits(self, items: Iterable[Name]) -> dict[Name, set[Name]]:
+        """Item -> targets it waits for, for those of the items that wait."""
+        t = delivery_wait
+        found: dict[Name, set[Name]] = {}
+        with self.database.engine.connect() as c:
+            for chunk in _chunks(items):
+                which = (t.c.destination == self.destination, tuple_(t.c.type, t.c.id).in_(chunk))
+                for r in c.execute(select(t.c.type, t.c.id, t.c.target_type, t.c.target_id).where(*which)):
+                    found.setdefault((r.type, r.id), set()).add((r.target_type, r.target_id))
+        return found
+
     def any_waits(self) -> bool:
         """Whether anything waits at all; lets the usual round skip the look-up."""
         t = delivery_wait

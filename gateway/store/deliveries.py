@@ -7,7 +7,7 @@ not doubled by a newer one: the sender reads `current`, and what a destination h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,8 +16,12 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text, tupl
 from gateway.store import tables as t
 from gateway.store.database import Database
 from gateway.store.messages import moment
+from gateway.store.unit import SHARED, SHARED_TYPES
 
-__all__ = ["Current", "Delivery", "Lane", "Queue", "Sent", "block", "claim", "current", "finish", "pause", "queue", "renew", "resume", "retry"]
+__all__ = [
+    "Current", "Delivery", "Lane", "Queue", "Sent",
+    "abandon", "acquire", "block", "claim", "current", "finish", "give_back", "keep", "pause", "queue", "renew", "renew_all", "resume", "retry",
+]  # fmt: skip
 
 ROWS = 64
 """Deliveries of one lane that are handed out at a time."""
@@ -47,12 +51,13 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A resource that the destination has now, in our version, under its ETag."""
+    """A resource that the destination has now, in our version, under its ETag. seen: what `delivered` said before it was sent."""
 
     type: str
     id: str
     version: int
     etag: str | None
+    seen: tuple[int | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,12 @@ class Current:
     content: bytes
     delivered: int | None
     etag: str | None
+    resident: int | None
+
+    @property
+    def lane(self) -> str:
+        """The lane it is delivered from, when no record's set names it."""
+        return SHARED if self.resident is None or self.type in SHARED_TYPES else str(self.resident)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,41 +158,103 @@ def current(database: Database, destination: str, items: Iterable[tuple[str, str
     with database.engine.connect() as connection:
         for i in range(0, len(wanted), 300):
             query = (
-                select(r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version, d.c.etag)
+                select(r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version, d.c.etag, r.c.resident)
                 .join(d, and_(d.c.destination == destination, d.c.type == r.c.type, d.c.id == r.c.id), isouter=True)
                 .where(tuple_(r.c.id, r.c.type).in_([(b, a) for a, b in wanted[i : i + 300]]))
             )
-            found += [Current(x[0], x[1], x[2], bool(x[3]), bytes(x[4]), x[5], x[6]) for x in connection.execute(query)]
+            found += [Current(x[0], x[1], x[2], bool(x[3]), bytes(x[4]), x[5], x[6], x[7]) for x in connection.execute(query)]
     return found
 
 
-def finish(database: Database, lane: Lane, *, done: Sequence[int], sent: Sequence[Sent], now: datetime) -> None:
-    """Keeps what the destination has now, closes deliveries, and gives the lane back when all it was handed is done."""
-    d = t.delivery
+def keep(database: Database, destination: str, sent: Sequence[Sent]) -> list[tuple[str, str]]:
+    """Notes what the destination has now. Where another worker sent the same resource at the same time, the later ETag tells what
+    stands there; given are those of which an older version stands there: they must be sent again."""
+    overtaken = []
+    d = t.delivered
     with database.engine.begin() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:d, 0))"), {"d": "delivered:" + destination})
+        rows = []
         for s in sent:
-            connection.execute(
-                text(
-                    "INSERT INTO delivered (destination, type, id, version, etag) VALUES (:destination, :type, :id, :version, :etag) "
-                    "ON CONFLICT (destination, type, id) DO UPDATE SET version = excluded.version, etag = excluded.etag"
-                ),
-                {"destination": lane.destination, "type": s.type, "id": s.id, "version": s.version, "etag": s.etag},
-            )
+            which = (d.c.destination == destination, d.c.type == s.type, d.c.id == s.id)
+            found = connection.execute(select(d.c.version, d.c.etag).where(*which)).one_or_none()
+            stands = (s.version, s.etag)
+            if found is not None and tuple(found) != s.seen:
+                stands = max((tuple(found), stands), key=lambda x: (int(x[1]) if (x[1] or "").isdigit() else 0, x[0]))
+                if stands[0] < max(found[0], s.version):
+                    overtaken.append((s.type, s.id))
+            rows.append({"destination": destination, "type": s.type, "id": s.id, "version": stands[0], "etag": stands[1]})
+        if rows:
+            connection.execute(text(_DELIVERED), rows)
+    return overtaken
+
+
+_DELIVERED = """
+INSERT INTO delivered (destination, type, id, version, etag) VALUES (:destination, :type, :id, :version, :etag)
+ON CONFLICT (destination, type, id) DO UPDATE SET version = excluded.version, etag = excluded.etag
+"""
+
+
+def finish(database: Database, lane: Lane, *, done: Sequence[int], sent: Sequence[Sent] = (), now: datetime) -> None:
+    """Notes what the destination has now, closes deliveries, and gives the lane back when all it was handed is done."""
+    d = t.delivery
+    if sent:
+        keep(database, lane.destination, sent)
+    with database.engine.begin() as connection:
         if done:
             connection.execute(update(d).where(d.c.id.in_(list(done))).values(state="done", done=micro(now)))
         if {x.id for x in lane.deliveries} <= set(done):
             _release(connection, lane.destination, lane.name, lane.worker)
 
 
-def retry(database: Database, lane: Lane, due: datetime, error: str) -> None:
-    """Gives a lane back until it is due again, with the reason."""
+def retry(database: Database, lane: Lane, due: datetime, error: str, *, attempt: bool = True) -> None:
+    """Gives a lane back until it is due again, with the reason. attempt: whether it counts as a failed attempt."""
     lanes, d = t.delivery_lane, t.delivery
     with database.engine.begin() as connection:
         mine = _mine(lane.destination, lane.name, lane.worker)
-        values = {"state": "waiting", "worker": None, "lease": None, "due": micro(due), "attempts": lanes.c.attempts + 1, "error": error}
+        values = {"state": "waiting", "worker": None, "lease": None, "due": micro(due), "attempts": lanes.c.attempts + attempt, "error": error}
         connection.execute(update(lanes).where(mine).values(**values))
         ids = [x.id for x in lane.deliveries]
-        connection.execute(update(d).where(d.c.id.in_(ids), d.c.state != "done").values(attempts=d.c.attempts + 1, error=error))
+        if attempt:
+            connection.execute(update(d).where(d.c.id.in_(ids), d.c.state != "done").values(attempts=d.c.attempts + 1, error=error))
+
+
+def acquire(database: Database, destination: str, lane: str, worker: str, now: datetime, lease: timedelta) -> bool:
+    """Leases a lane that another lane's resources refer to, whatever it owes; False while another worker has it."""
+    lanes = t.delivery_lane
+    values = {"state": "leased", "worker": worker, "lease": micro(now + lease)}
+    free = lanes.c.state.in_(["idle", "waiting", "blocked"]) | (lanes.c.lease < micro(now)) | (lanes.c.worker == worker)
+    with database.engine.begin() as connection:
+        which = and_(lanes.c.destination == destination, lanes.c.lane == lane)
+        if connection.execute(update(lanes).where(which, free).values(**values)).rowcount:
+            return True
+        new = {"d": destination, "l": lane, "w": worker, "u": micro(now + lease), "n": micro(now)}
+        return connection.execute(text(_NEW_LANE), new).rowcount == 1
+
+
+_NEW_LANE = """
+INSERT INTO delivery_lane (destination, lane, state, worker, lease, due, attempts) VALUES (:d, :l, 'leased', :w, :u, :n, 0)
+ON CONFLICT (destination, lane) DO NOTHING
+"""
+
+
+def give_back(database: Database, destination: str, lane: str, worker: str) -> None:
+    """Ends the lease of an acquired lane; what it owes is due as before."""
+    lanes, d = t.delivery_lane, t.delivery
+    with database.engine.begin() as connection:
+        owed = select(d.c.id).where(d.c.destination == destination, d.c.lane == lane, d.c.state != "done").exists()
+        mine = _mine(destination, lane, worker)
+        connection.execute(update(lanes).where(mine).values(state="waiting", worker=None, lease=None))
+        now_idle = and_(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "waiting", ~owed)
+        connection.execute(update(lanes).where(now_idle).values(state="idle"))
+
+
+def abandon(database: Database, destination: str) -> int:
+    """Ends every lease: after a restart of the only process on this database. How many there were."""
+    lanes = t.delivery_lane
+    with database.engine.begin() as connection:
+        left = and_(lanes.c.destination == destination, lanes.c.state == "leased")
+        return connection.execute(update(lanes).where(left).values(state="waiting", worker=None, lease=None)).rowcount
 
 
 def block(database: Database, lane: Lane, error: str) -> None:
@@ -195,9 +268,15 @@ def block(database: Database, lane: Lane, error: str) -> None:
 
 def renew(database: Database, lane: Lane, until: datetime) -> bool:
     """Lengthens a lease; False when it was lost."""
+    return renew_all(database, lane.destination, [lane.name], lane.worker, until)
+
+
+def renew_all(database: Database, destination: str, lanes: Collection[str], worker: str, until: datetime) -> bool:
+    """Lengthens a worker's leases; False when one of them was lost."""
+    t_lane = t.delivery_lane
+    mine = and_(t_lane.c.destination == destination, t_lane.c.lane.in_(sorted(lanes)), t_lane.c.state == "leased", t_lane.c.worker == worker)
     with database.engine.begin() as connection:
-        mine = _mine(lane.destination, lane.name, lane.worker)
-        return connection.execute(update(t.delivery_lane).where(mine).values(lease=micro(until))).rowcount == 1
+        return connection.execute(update(t_lane).where(mine).values(lease=micro(until))).rowcount == len(lanes)
 
 
 def pause(database: Database, destination: str, reason: str, now: datetime) -> None:
@@ -211,7 +290,7 @@ def resume(database: Database, destination: str, now: datetime) -> None:
     lanes = t.delivery_lane
     with database.engine.begin() as connection:
         stopped = and_(lanes.c.destination == destination, lanes.c.state.in_(["waiting", "blocked"]))
-        connection.execute(update(lanes).where(stopped).values(state="waiting", due=micro(now), error=None))
+        connection.execute(update(lanes).where(stopped).values(state="waiting", due=micro(now), attempts=0, error=None))
 
 
 def _pause(database: Database, destination: str, paused: bool, reason: str | None, now: datetime) -> None:

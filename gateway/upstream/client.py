@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +20,17 @@ from requests.adapters import HTTPAdapter
 from gateway.config import DestinationConfig
 from gateway.errors import TerminalError, TransientError
 from gateway.fhir.json import decode
-from gateway.upstream.replies import Accepted, EntryResult, MissingTargets, Paused, Rejected, Reply, Retry, VersionConflict
+from gateway.upstream.replies import Accepted, EntryResult, MissingTargets, Paused, Referenced, Rejected, Reply, Retry, VersionConflict
 
+SEARCHED = 50
+"""Ids in one search."""
 FHIR_JSON = "application/fhir+json"
-_ABSENT = re.compile(r"HAPI-1094|HAPI-1095|Resource .* not found, specified in path|Unable to find referenced resource|Unknown reference", re.I)
+_ABSENT = re.compile(
+    r"HAPI-109[456]|Resource \S+ (?:not found|is deleted), specified in path|Unable to find referenced resource|Unknown reference", re.I
+)
+_STALE = re.compile(r"HAPI-0989|not the current version", re.I)
+_REFERRED = re.compile(r"Unable to delete \S+ because .*?First reference found was resource (\S+/\S+)", re.S)
+_NO_BASE = re.compile(r"HAPI-0302|Unknown resource type", re.I)
 _TARGET = re.compile(r"\b([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})\b")
 _AGAIN = frozenset({408, 409, 423, 425, 429})
 _PAUSE = {
@@ -85,16 +92,18 @@ class FhirServer:
             return Paused(*_PAUSE[status])
         if 300 <= status < 400:
             return Paused("redirect", f"目标地址转向别处({status}): 请把 destination.url 改为最终的 FHIR 基地址, 然后运行 `yifang deliveries resume`")
-        if status == 412:
+        text = diagnostics(answer.content)
+        if status == 412 or (status == 409 and _STALE.search(text)):
             return VersionConflict()
+        if status == 409 and (found := _REFERRED.findall(text)):
+            return Referenced(tuple(dict.fromkeys(found)), text)
         if status in _AGAIN or status >= 500:
             return Retry(str(status), self._retry_after(answer))
-        text = diagnostics(answer.content)
         if _ABSENT.search(text):
             targets = tuple(dict.fromkeys(_TARGET.findall(text)))
             if targets:
-                return MissingTargets(targets)
-        if status == 404 and not text:
+                return MissingTargets(targets, text)
+        if status == 404 and (not text or _NO_BASE.search(text)):
             return Paused("not-a-fhir-base", "目标地址不存在(404): 请检查 destination.url, 然后运行 `yifang deliveries resume`")
         return Rejected(status, text)
 
@@ -131,6 +140,15 @@ class FhirServer:
                 return
             answer = self._get(following)
 
+    def present(self, type_: str, ids: Iterable[str]) -> set[str]:
+        """Which of these ids the server has (`_id` search). Raises TransientError or TerminalError."""
+        wanted = sorted(ids)
+        found: set[str] = set()
+        for i in range(0, len(wanted), SEARCHED):
+            part = {"_id": ",".join(wanted[i : i + SEARCHED]), "_count": str(SEARCHED), "_elements": "id"}
+            found.update(r["id"] for r in self.search(type_, part))
+        return found
+
     def _get(self, url: str, parameters: dict[str, str] | None = None) -> requests.Response:
         try:
             return self._session().get(url, params=parameters, timeout=self.destination.timeout, allow_redirects=False)
@@ -160,9 +178,9 @@ def _accepted(body: bytes, entries: int) -> Reply:
 
 
 def etag(value: str) -> str:
-    """The version inside a weak ETag: `W/"3"` gives `3`; "" when there is none."""
-    match = re.fullmatch(r'(?:W/)?"(.*)"', value.strip())
-    return match[1] if match else ""
+    """The version inside an ETag: `W/"3"` gives `3`, and so does the bare `3` of a HAPI transaction-response; "" when there is none."""
+    match = re.fullmatch(r'(?:W/)?"([^"]*)"|([^"\s]+)', value.strip())
+    return (match[1] or match[2] or "") if match else ""
 
 
 def diagnostics(body: bytes) -> str:

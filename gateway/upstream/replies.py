@@ -5,8 +5,9 @@
 | 2xx with a transaction-response that fits the request | Accepted | marks delivered, keeps the ETags |
 | 401, 403, 407, TLS fault, 404/410/405 of the base, redirect | Paused | stops the destination and says so |
 | 409, 423, 429, 408, 425, 5xx, time-out, reset, half a body, nonsense in a 2xx | Retry | again, with backoff, jitter and Retry-After |
-| 400/404/422 naming an absent reference target (HAPI-1094, HAPI-1095) | MissingTargets | a dependency: brings the target, or waits for it |
-| 412 | VersionConflict | reads: equal content is success, else a hold |
+| 400/404/422 naming an absent or deleted reference target (HAPI-1094 to HAPI-1096) | MissingTargets | brings the target, or waits for it |
+| 412, and 409 with HAPI-0989 (what HAPI 8.8 answers to a stale If-Match) | VersionConflict | reads: equal content is success, else a hold |
+| 409 naming a resource that still refers to one to be deleted | Referenced | sends what refers to it again, without the reference |
 | other 4xx (400, 404, 413, 422 ...) | Rejected | splits the set to find the culprit |
 """
 
@@ -49,9 +50,18 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class MissingTargets:
-    """References in the Bundle whose targets the server does not have, as `Type/id`."""
+    """References in the Bundle whose targets the server does not have, as `Type/id`. diagnostics: as in Rejected."""
 
     targets: tuple[str, ...]
+    diagnostics: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Referenced:
+    """A deletion that the server refuses because these resources (`Type/id`; it names one at a time) still refer to the deleted one."""
+
+    sources: tuple[str, ...]
+    diagnostics: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +77,4 @@ class Rejected:
     diagnostics: str
 
 
-Reply = Accepted | Paused | Retry | MissingTargets | VersionConflict | Rejected
+Reply = Accepted | Paused | Retry | MissingTargets | Referenced | VersionConflict | Rejected

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+_REFERENCE = re.compile(r'"reference": "([A-Z]\w+/[^"/]+)"')
 Fault = int | Callable[["Server", Request], Response]
 
 
@@ -23,8 +24,10 @@ class Server:
         self.refuses: set[str] = set()
         self.faults: list[Fault] = []
         self.transactions: list[list[str]] = []
+        self.stale = 409  # HAPI's answer to a stale If-Match; other servers say 412
         httpserver.expect_request("/fhir", method="POST").respond_with_handler(self.transaction)
         httpserver.expect_request(re.compile(r"/fhir/\w+/[^/]+$"), method="GET").respond_with_handler(self.read)
+        httpserver.expect_request(re.compile(r"/fhir/\w+$"), method="GET").respond_with_handler(self.search)
         self.url = httpserver.url_for("/fhir")
 
     def transaction(self, request: Request) -> Response:
@@ -47,20 +50,27 @@ class Server:
                 return outcome(400, "HAPI-0960: Can not create resource with ID, no client-assigned numeric ids")
             if url in self.refuses:
                 return outcome(422, f"HAPI-0574: {url} is not valid")
-            if match and url in self.resources and match != f'W/"{self.versions[url]}"':
-                return outcome(412, "HAPI-0989: Trying to update with a stale version")
+            if match and url in self.versions and match != f'W/"{self.versions[url]}"':
+                text = f"HAPI-0550: HAPI-0989: Trying to update {url}/_history/{match[3:-1]} but this is not the current version"
+                return outcome(self.stale, text)
             after[url] = resource
         for e in entries:
-            for target in re.findall(r'"reference": "([A-Z]\w+/[^"/]+)"', json.dumps(e.get("resource", {}))):
+            for target in _REFERENCE.findall(json.dumps(e.get("resource", {}))):
                 if target not in after:
-                    return outcome(400, f"HAPI-1094: Resource {target} not found, specified in path: {e['request']['url'].split('/')[0]}.subject")
+                    deleted = target in self.versions
+                    code, fate = ("HAPI-1096", "is deleted") if deleted else ("HAPI-1094", "not found")
+                    return outcome(400, f"{code}: Resource {target} {fate}, specified in path: {e['request']['url'].split('/')[0]}.subject")
+        for gone in self.resources.keys() - after.keys():
+            for url, resource in after.items():
+                if gone in _REFERENCE.findall(json.dumps(resource)):
+                    text = f"Unable to delete {gone} because at least one resource has a reference to this resource."
+                    return outcome(409, f"{text} First reference found was resource {url} in path {url.split('/')[0]}.subject")
         answers = []
         for e in entries:
             url = e["request"]["url"]
-            self.versions[url] = self.versions.get(url, 0) + 1
-            answers.append(
-                {"response": {"status": "200 OK", "etag": f'W/"{self.versions[url]}"', "location": f"{url}/_history/{self.versions[url]}"}}
-            )
+            if e["request"]["method"] == "DELETE" or self.resources.get(url) != e["resource"]:
+                self.versions[url] = self.versions.get(url, 0) + 1
+            answers.append({"response": {"status": "200 OK", "etag": str(self.versions[url]), "location": f"{url}/_history/{self.versions[url]}"}})
         self.resources = after
         return Response(
             json.dumps({"resourceType": "Bundle", "type": "transaction-response", "entry": answers}), content_type="application/fhir+json"
@@ -71,6 +81,18 @@ class Server:
         if url not in self.resources:
             return outcome(404, f"HAPI-2001: Resource {url} is not known")
         return Response(json.dumps(self.resources[url]), headers={"ETag": f'W/"{self.versions[url]}"'}, content_type="application/fhir+json")
+
+    def search(self, request: Request) -> Response:
+        """By _id, as delivery and reconciliation ask."""
+        type_ = request.path.removeprefix("/fhir/")
+        urls = [f"{type_}/{id_}" for id_ in request.args["_id"].split(",")]
+        entries = [{"resource": self.resources[u], "search": {"mode": "match"}} for u in urls if u in self.resources]
+        return Response(json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": entries}), content_type="application/fhir+json")
+
+    def lose(self, url: str) -> None:
+        """Somebody removes a resource there, whatever refers to it."""
+        del self.resources[url]
+        self.versions[url] += 1
 
     def write(self, resource: dict[str, Any]) -> None:
         """Another system writes here."""

@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 from gateway.config import DestinationConfig
 from gateway.errors import TerminalError, TransientError
-from gateway.upstream import Accepted, EntryResult, FhirServer, MissingTargets, Paused, Rejected, Retry, VersionConflict
+from gateway.upstream import Accepted, EntryResult, FhirServer, MissingTargets, Paused, Referenced, Rejected, Retry, VersionConflict
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 BUNDLE = b'{"resourceType":"Bundle","type":"transaction","entry":[]}'
@@ -110,7 +110,7 @@ def test_a_412_is_a_version_conflict(httpserver: HTTPServer) -> None:
 
 def test_an_absent_reference_target_is_a_dependency(httpserver: HTTPServer) -> None:
     text = "HAPI-1094: Resource Organization/y1 not found, specified in path: Observation.performer"
-    assert answer(httpserver, 400, outcome(text)).transaction(BUNDLE, 1) == MissingTargets(("Organization/y1",))
+    assert answer(httpserver, 400, outcome(text)).transaction(BUNDLE, 1) == MissingTargets(("Organization/y1",), text)
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
@@ -177,3 +177,28 @@ def test_search_follows_next_links(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/fhir/Patient", query_string="_count=2").respond_with_json(page(["a", "b"], httpserver.url_for("/fhir/next")))
     httpserver.expect_request("/fhir/next").respond_with_json(page(["c"], None))
     assert [r["id"] for r in server(httpserver.url_for("/fhir")).search("Patient", {"_count": "2"})] == ["a", "b", "c"]
+
+
+def test_hapi_answers_of_its_own_kind_are_understood(httpserver: HTTPServer) -> None:
+    """HAPI 8.8: a stale If-Match is a 409, ETags in a transaction-response stand bare, a deletion names what still refers to it."""
+    stale = "HAPI-0550: HAPI-0989: Trying to update Organization/o1/_history/1 but this is not the current version"
+    assert answer(httpserver, 409, outcome(stale)).transaction(BUNDLE, 1) == VersionConflict()
+    httpserver.clear()
+    held = (
+        "Unable to delete Organization/o1 because at least one resource has a reference to this resource. "
+        "First reference found was resource Patient/p1 in path Patient.managingOrganization"
+    )
+    assert answer(httpserver, 409, outcome(held)).transaction(BUNDLE, 1) == Referenced(("Patient/p1",), held)
+    httpserver.clear()
+    deleted = "HAPI-1096: Resource Organization/o1 is deleted, specified in path: Patient.managingOrganization"
+    assert answer(httpserver, 400, outcome(deleted)).transaction(BUNDLE, 1) == MissingTargets(("Organization/o1",), deleted)
+    httpserver.clear()
+    bare = {
+        "resourceType": "Bundle",
+        "type": "transaction-response",
+        "entry": [{"response": {"status": "200 OK", "etag": "7", "location": "Patient/p/_history/7"}}],
+    }
+    assert answer(httpserver, 200, bare).transaction(BUNDLE, 1) == Accepted((EntryResult(200, "7", "Patient/p/_history/7"),))
+    httpserver.clear()
+    base = answer(httpserver, 404, outcome("HAPI-0302: Unknown resource type 'foo' - Server knows how to handle: [Account]"))
+    assert isinstance(base.transaction(BUNDLE, 1), Paused)
