@@ -51,7 +51,7 @@ class Applier:
         findings = [*(f for f in item.record.findings if f not in item.result.findings), *item.result.findings]
         holds = self._doubts(record, item)
         gravest = worst([*findings, *holds])
-        if gravest in ("hold", "refuse") and not (item.released and not any(f.code in _NEVER for f in (*findings, *holds))):
+        if gravest in ("hold", "refuse") and not (item.released and not any(h.code in _NEVER for h in holds)):
             told = {f.code for f in findings}  # the map says it with its source column
             findings += [h for h in holds if h.code not in told]
             return self._set_aside(item, record, version, findings, gravest, source, message, actor, fresh=before is None)
@@ -89,14 +89,15 @@ class Applier:
         """Reasons to hold that only the store can see: no number, another person, a workflow that a table governs."""
         doubts: list[Finding] = []
         claims = item.result.claims
-        if any(not c.numbers for c in claims) and not any(f.code == "no-person-number" for f in item.result.findings):
+        if any(not c.numbers for c in claims):
             doubts.append(
                 Finding("no-person-number", "hold", "记录没有任何可用的人员编号(身份证号、健康档案编号或本机构编号), 无法归到居民; 请补上编号后重发")
             )
         other = self.residents.differs(record.person, claims)
         if other is not None:
             text = "同一业务键此前属于另一位居民(编号不同或姓名、出生日期、性别矛盾), 本次未写入; 请核对是否编号重用或串号, 再放行或驳回"
-            doubts.append(Finding("person-changed", "hold", text))
+            key = "/".join(part for part in item.record.key if part)
+            doubts.append(Finding("person-changed", "hold", text, source=f"业务键 {key}"))
         if record.current is not None and not item.released:
             doubts += self._workflow(record, item)
         return doubts
