@@ -8,7 +8,7 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -22,7 +22,7 @@ from gateway.fhir.path import Extractor
 from gateway.fhir.time import CHINA, MIN
 from gateway.store.index.slots import Draft, Keys, Slot
 from gateway.store.index.spans import pack, packed
-from gateway.store.index.values import Encode, encoder
+from gateway.store.index.values import encoder
 
 __all__ = ["Entries", "Indexer", "Plan", "Slot", "default_indexer"]
 
@@ -55,11 +55,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one type is indexed. main: slots of the date that orders its resources."""
+    """How one type is indexed. extract: puts what a resource holds into a draft. main: slots of the date that orders its resources."""
 
     type: str
     fields: Mapping[str, Field]
-    extract: Extractor[Slot]
+    extract: Callable[[Mapping[str, Any], Draft], None]
     main: frozenset[Slot]
     type_key: int
     updated_key: int
@@ -100,7 +100,6 @@ class Indexer:
         self.r4 = r4
         self.keys = Keys(key, zone, base)
         self.key = self.keys.key
-        self._encoders: dict[tuple[Slot, str], Encode] = {}
         self._plans: dict[str, Plan] = {}
 
     def plan(self, type_: str) -> Plan:
@@ -112,33 +111,21 @@ class Indexer:
 
     def entries(self, type_: str, resource: Mapping[str, Any]) -> Entries:
         """Index entries of a resource. Values that are not what R4 says are passed over: they cannot be found, and stop nothing."""
-        plan = self.plan(type_)
+        plan = self._plans.get(type_) or self.plan(type_)
         draft = Draft()
-        encoders = self._encoders
-        present: dict[Slot, None] = {}
-        for slot, value_type, value in plan.extract(resource):
-            encode = encoders.get((slot, value_type))
-            if encode is None:
-                encode = encoders[slot, value_type] = encoder(self.keys, slot, value_type)
-            encode(value, draft)
-            present[slot] = None
-        draft.posted[plan.type_key] = None
-        for slot in present:
-            draft.keys[slot.present] = None
-        return self._finish(plan, draft)
-
-    def _finish(self, plan: Plan, draft: Draft) -> Entries:
-        main = [(first, last) for slot, first, last in draft.spans if slot in plan.main]
-        t = min((first for first, _ in main), default=MIN)
-        posted = list(draft.posted)
-        rest = [key for key in draft.keys if key not in draft.posted]
+        plan.extract(resource, draft)
+        draft.posted.append(plan.type_key)
+        posted = list(dict.fromkeys(draft.posted))
+        first, main = MIN, draft.main
+        if main:
+            first = main[0][0] if len(main) == 1 else min(start for start, _ in main)
         return Entries(
-            t=t,
+            t=first,
             long=bool(main) and (len(main) > 1 or main[0][1] - main[0][0] >= DAY),
             posted=posted,
-            keys=packed(posted + rest),
-            spans=pack([(slot.dates, first, last) for slot, first, last in draft.spans]),
-            amounts=pack(draft.amounts),
+            keys=packed(list(dict.fromkeys(posted + draft.keys))),
+            spans=pack(draft.spans),
+            amounts=pack(dict.fromkeys(draft.amounts)),
             texts=msgspec.json.encode(draft.texts) if draft.texts else None,
             strings=list(draft.strings),
             identifiers=list(draft.identifiers),
@@ -166,11 +153,12 @@ class Indexer:
             if own:  # `_text` and the like have no expression
                 fields[code] = Field(parameter, tuple(own))
         main = next((fields[d] for d in MAIN_DATES if d in fields and fields[d].parameter.type == "date"), None)
+        dates = frozenset(slot for slot, _ in main.slots) if main else frozenset()
         return Plan(
             type=type_,
             fields=fields,
-            extract=Extractor(self.r4, type_, expressions),
-            main=frozenset(slot for slot, _ in main.slots) if main else frozenset(),
+            extract=Extractor(self.r4, type_, expressions).into(lambda slot, of: encoder(self.keys, slot, of, slot in dates)),
+            main=dates,
             type_key=self.key(type_, "type"),
             updated_key=self.key(type_, "_lastUpdated"),
         )

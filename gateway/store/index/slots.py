@@ -30,6 +30,19 @@ class Keys:
         hasher.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
         return int(_DIGEST.unpack(hasher.digest())[0]) & ~1
 
+    def under(self, *prefix: str) -> Callable[[str], int]:
+        """`lambda last: key(*prefix, last)` with the prefix hashed beforehand, for values that hardly ever come twice."""
+        begun = self._seed.copy()
+        begun.update(("\x1f".join(prefix) + "\x1f").encode("utf-8", "surrogatepass"))
+        copy, number = begun.copy, int.from_bytes
+
+        def key(last: str) -> int:
+            hasher = copy()
+            hasher.update(last.encode("utf-8", "surrogatepass"))
+            return number(hasher.digest(), "big", signed=True) & ~1
+
+        return key
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
@@ -45,15 +58,19 @@ class Slot:
 
 
 class Draft:
-    """Entries of one resource while the encoders (gateway/store/index/values.py) fill them."""
+    """Entries of one resource while the encoders (gateway/store/index/values.py) fill them; what comes twice counts once at the end.
 
-    __slots__ = ("amounts", "identifiers", "keys", "posted", "spans", "strings", "texts")
+    main: (first, last) of the date that orders its type. spans, amounts: (key, first, last).
+    """
+
+    __slots__ = ("amounts", "identifiers", "keys", "main", "posted", "spans", "strings", "texts")
 
     def __init__(self) -> None:
-        self.posted: dict[int, None] = {}
-        self.keys: dict[int, None] = {}
-        self.spans: list[tuple[Slot, int, int]] = []
-        self.amounts: dict[tuple[int, int, int], None] = {}
+        self.posted: list[int] = []
+        self.keys: list[int] = []
+        self.main: list[tuple[int, int]] = []
+        self.spans: list[tuple[int, int, int]] = []
+        self.amounts: list[tuple[int, int, int]] = []
         self.texts: list[tuple[int, str]] = []
         self.strings: dict[tuple[int, str], None] = {}
         self.identifiers: dict[tuple[int, str, str], None] = {}
