@@ -52,6 +52,17 @@ def _followed(files: MapFiles, adapters: Adapters, opened: Catalogue) -> Catalog
     return opened if files.digest == opened.version else checked(files, adapters)
 
 
+def _bind(config: Config, catalogue: Catalogue) -> None:
+    """Binds every source; when that fails and the folders hold another set, the next step is to put that into effect."""
+    try:
+        for source in config.source:
+            catalogue.bind(source)
+    except (ConfigError, MapError) as e:
+        if folder_files(config).digest == catalogue.version:
+            raise
+        raise ConfigError(f"{e}\n文件夹里的映射与生效的不同; 新的来源配置要先生效: 运行 `yifang map activate`") from e
+
+
 @dataclass(slots=True)
 class Site:
     """An opened site. `start` begins to write, `stop` finishes what was accepted; `close` gives the database back."""
@@ -64,19 +75,22 @@ class Site:
     first: Catalogue | None  # the folders' set, when no set was ever active
 
     @classmethod
-    def open(cls, config: Config, adapters: Adapters, clock: Clock | None = None) -> Site:
-        """Opens the database (made and migrated when needed) and the active map set (the folders' set at first start). Every source
-        of the configuration is bound, so that a wrong profile or locator is told now and not at the first message."""
+    def open(cls, config: Config, adapters: Adapters, clock: Clock | None = None, *, bind: bool = True) -> Site:
+        """Opens the database (made and migrated when needed) and the active map set (the folders' set at first start). With `bind` every
+        source of the configuration is bound, so that a wrong profile or locator is told now and not at the first message; a set that is
+        about to be replaced need not know the sources."""
         clock = clock or SystemClock()
         options = [adapter_options(s, adapters) for s in config.source]
         assert len(options) == len(config.source)
         database = Database.open(config.store)
         try:
             snapshot = map_sets.active(database)
-            files = MapFiles.from_snapshot(snapshot) if snapshot is not None else folder_files(config)
-            catalogue = checked(files, adapters)
-            for source in config.source:
-                catalogue.bind(source)
+            if snapshot is None:
+                catalogue = checked(folder_files(config), adapters)
+            else:
+                catalogue = Catalogue(MapFiles.from_snapshot(snapshot), adapters)  # checked when it became active; binding checks what is used
+            if bind:
+                _bind(config, catalogue)
             gateway = Gateway(config, database, catalogue, clock)
             gateway.follow(lambda stored: _followed(MapFiles.from_snapshot(stored), adapters, catalogue))
         except BaseException:

@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import xlsxwriter
-
 from adapters.sheet.options import SheetOptions
 from adapters.sheet.read import Tab, compile_profiles, tabs
 from gateway.adapter import Layout
@@ -41,6 +39,8 @@ async def send_back(options: SheetOptions, layouts: Sequence[Layout], path: Path
 
 def write_result(source: Path, target: Path, layouts: Sequence[Layout], receipt: Receipt) -> None:
     """Writes the result sheet of one file. Cells are written as text, so that no cell of a sender becomes a formula."""
+    import xlsxwriter  # slow to import, and a gateway that only starts needs none
+
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     try:

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import IO, BinaryIO
 from xml.etree import ElementTree
 
-import openpyxl
 from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from adapters.sheet.grid import Grid, GridRow
@@ -61,6 +60,8 @@ def _calamine_rows(book: CalamineWorkbook, name: str) -> Iterator[GridRow]:
 
 def _streamed(stream: BinaryIO) -> Iterator[Grid]:
     try:
+        import openpyxl  # slow to import, and only very large workbooks need it
+
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, ElementTree.ParseError) as fault:
         raise Refused(_broken()) from fault

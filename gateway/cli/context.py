@@ -44,12 +44,12 @@ def adapters() -> dict[str, Adapter]:
 
 
 @contextmanager
-def opened(config: Config, *, started: bool = True) -> Iterator[Site]:
-    """The site with its gateway started, held exclusively when the database is embedded."""
+def opened(config: Config, *, started: bool = True, bind: bool = True) -> Iterator[Site]:
+    """The site with its gateway started, held exclusively when the database is embedded. bind: as Site.open has it."""
     from gateway.site import Site
 
     with _held(config):
-        site = Site.open(config, adapters())
+        site = Site.open(config, adapters(), bind=bind)
         try:
             if started:
                 site.start()
@@ -72,8 +72,9 @@ def _held(config: Config) -> Iterator[None]:
 class Runner:
     """Runs commands for one configuration: through the gateway that serves the embedded database, else on the opened site."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, bind: bool = True) -> None:
         self.config = config
+        self.bind = bind
         self.server = None if config.store.database else running(config.store.data)
         self._site: Site | None = None
 
@@ -83,7 +84,7 @@ class Runner:
         if self.server is not None:
             yield self
             return
-        with opened(self.config) as site:
+        with opened(self.config, bind=self.bind) as site:
             self._site = site
             try:
                 yield self
@@ -119,6 +120,8 @@ def _through(server: Server, name: str, arguments: dict[str, Any]) -> Any:
     except (ValueError, KeyError, TypeError):
         texts = [f"正在运行的网关答复 {answer.status_code}"]
     kind = BY_NAME.get(answer.headers.get("X-Yifang-Error", ""), YifangError)
+    if kind is ConfigError:
+        texts.append(f"(答复来自正在运行的网关, 进程 {server.pid}: 它用的是启动时的配置, 改过 yifang.toml 后请重启它)")
     raise MapError(texts) if kind is MapError else kind("\n".join(texts))
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.progress import track
 
 from gateway.builtin import MAPPINGS
-from gateway.cli.context import DEFAULT, AsJson, ConfigPath, adapters, out, run, show
+from gateway.cli.context import DEFAULT, AsJson, ConfigPath, Runner, adapters, out, run, show
 from gateway.config import Config, SourceConfig, load, parse
 from gateway.errors import ConfigError, Refused
 
@@ -232,7 +232,7 @@ def map_coverage(datasets: Datasets = None, config: ConfigPath = DEFAULT, as_jso
 @maps.command("activate")
 def map_activate(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Put the mapping files as they lie in the folders into effect: only when they check and their goldens pass."""
-    show(run(config, "map.activate"), as_json)
+    show(Runner(load(config), bind=False)("map.activate"), as_json)
 
 
 @maps.command("remap")

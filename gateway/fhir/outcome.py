@@ -16,6 +16,9 @@ ISSUE_TYPES = {
     "unsupported-modifier": "not-supported",
     "unsupported-chain": "not-supported",
     "too-costly": "too-costly",
+    "too-large": "too-long",
+    "not-json": "structure",
+    "not-xml": "structure",
     "missing-key": "required",
     "not-found": "not-found",
 }

@@ -81,15 +81,15 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = int(str(message["status"]))
                 begun = True
-            await send(message)  # type: ignore[arg-type]  # starlette's Message is a MutableMapping[str, Any]
+            await send(message)
 
         try:
             refusal = self._admit(request)
-            await (refusal or self.app)(scope, receive, sending)  # type: ignore[arg-type]  # same
+            await (refusal or self.app)(scope, receive, sending)  # type: ignore[arg-type]  # starlette says MutableMapping[str, Any]
         except Exception as e:
             self.log.error("request failed", method=request.method, route=route_of(scope), exc_info=e)
             if not begun:
-                await problems.internal(request)(scope, receive, sending)  # type: ignore[arg-type]  # same
+                await problems.internal(request)(scope, receive, sending)  # type: ignore[arg-type]  # starlette says MutableMapping[str, Any]
         finally:
             seconds = round(time.perf_counter() - started, 4)
             self.log.info("request", method=request.method, route=route_of(scope), status=status, seconds=seconds, client=client_of(scope))
