@@ -131,15 +131,17 @@ def map_test(
 ) -> None:
     """Run all golden examples through both builds of every map. Exit 1 when a result differs from the accepted one."""
     from gateway.mapping import golden
+    from gateway.mapping.files import MapFiles
 
     loaded = configuration(config)
     catalogue = catalogue_of(loaded, check=True)
     results = list(golden.test(catalogue, datasets))
     differing = [(outcome, lines) for outcome, lines in results if lines]
     if accept:
-        folder = loaded.mappings if loaded.mappings is not None else MAPPINGS
+        site = loaded.mappings
+        below = MapFiles.from_folders([MAPPINGS]) if site is not None else ()
         for outcome, _ in differing:
-            outcome.accept(folder)
+            outcome.accept(site or MAPPINGS, below)
     if as_json:
         show([{"example": o.example.path, "passed": not lines, "difference": lines} for o, lines in results], True)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,14 @@ class Outcome:
                 lines += difflib.unified_diff(accepted.splitlines(), got.splitlines(), f"{path} (已接受)", f"{path} (现在)", lineterm="", n=2)
         return lines
 
-    def accept(self, folder: Path) -> None:
-        """Writes both files into the mapping folder that holds the example; no findings, no findings file."""
+    def accept(self, folder: Path, below: Collection[str] = ()) -> None:
+        """Writes both files into a mapping folder. No findings: no findings file, but an empty one over a file of the folder that this one
+        lies over (`below`: paths of that folder's files)."""
         stem = folder / self.example.path.removesuffix(".in.json")
+        stem.parent.mkdir(parents=True, exist_ok=True)
         Path(f"{stem}.out.json").write_text(self.bundle, "utf-8", newline="\n")
         findings = Path(f"{stem}.findings.txt")
-        if self.findings:
+        if self.findings or findings.relative_to(folder).as_posix() in below:
             findings.write_text(self.findings, "utf-8", newline="\n")
         else:
             findings.unlink(missing_ok=True)
