@@ -27,6 +27,10 @@ IN_PART = "application/x-yifang-part"
 """Media type of what is kept of a message that was too large or broke off: its head, and what tells the rest. It is never mapped."""
 
 
+RELEASED = "@released"
+"""Key of a record's fields that the pipeline sets: `Type/id` of single results beyond possible limits that a person let pass."""
+
+
 @dataclass(slots=True)
 class Incoming:
     """One message as it arrived.

@@ -18,6 +18,7 @@ from gateway.mapping.keys import key_date, key_moment
 from gateway.mapping.lineage import Silent, Trace
 from gateway.mapping.persons import Persons, authority_of
 from gateway.mapping.runtime import Limits, Reports
+from gateway.mapping.settle import Settle
 from gateway.mapping.translate import Translator
 from gateway.record import Draft, Fields, MapResult, PersonClaim
 from gateway.terminology.tables import CodeTable, Terms
@@ -80,10 +81,11 @@ class Compiled:
         env, ids = sender.env, context.ids
         reports = Reports(self.plan, sender.locators)
         names: dict[str, Any] = {k: getattr(runtime, k) for k in _RUNTIME}
-        names |= {k: getattr(reports, k) for k in ("fault", "no_key", "missing", "reference_lost", "complete", "put_choice", "strip")}
+        names |= {k: getattr(reports, k) for k in ("fault", "no_key", "missing", "reference_lost", "complete", "put_choice")}
         names |= {"Fault": Fault, "Draft": Draft, "E0": (), "E0D": {}, "AUTHORITY": env.authority, "Silent": Silent}
         names["limits"] = Limits(self.terms.items, reports)
         names |= {"key_date": key_date, "key_moment": functools.partial(key_moment, env)}
+        names["settle"] = Settle(reports)
         names["authority_of"] = functools.partial(authority_of, env.authority)
         names |= {k: runtime.expand(v, ids.base) for k, v in program.constants.items()}
         names |= {k: _callable(f, env) for k, f in program.functions.items()}

@@ -2,7 +2,7 @@
 
 A block that is written before what refers to it simply leaves its reference behind (`R3`: the reference, a list of them by row, or a
 dict of lists for deeper rows; None = not there, False = lost). One that is referred to earlier is announced first by its key alone;
-when it is lost after all, `strip` takes its reference out again.
+when it is lost after all, `settle` takes its reference out again. `O`: results a person let pass (RELEASED).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _MapWriter:
         for fragment in self.plan.fragments.values():
             self._fragment(fragment)
         with self.out.under("def run(F, A, D, C, W, T):"):
-            self.out.put("q0 = F.get('@raw')", "L = None", "Z = set()", "X = F.get('@clear')")
+            self.out.put("q0 = F.get('@raw')", "L = None", "Z = set()", "X = F.get('@clear')", "O = F.get('@released') or E0")
             for let in self.plan.lets:
                 self._let(let)
             for block in self.plan.all_blocks:
@@ -46,7 +46,7 @@ class _MapWriter:
                     self._announce(block)
             for block in self.plan.blocks:
                 self._block(block)
-            self.out.put("if L: strip(D, L, A)")
+            self.out.put("if L or Z: settle(D, W, L, Z, A)")
         return self.out.finish()
 
     def _fragment(self, fragment: plan.FragmentPlan) -> None:
@@ -219,7 +219,7 @@ class _MapWriter:
         if _limited(block):
             reasons.append(f"limits(A, {block.line}, b)")
         if reasons:
-            with out.under(f"if {' or '.join(reasons)}:"):
+            with out.under(f"if ({' or '.join(reasons)}) and {block.type + '/'!r} + k not in O:"):
                 self._draft(block, "k", "None", "W")
                 self._lost(block, "k")
             with out.under("else:"):

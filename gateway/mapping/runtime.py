@@ -11,7 +11,7 @@ from gateway.fhir.ucum import UnitError, convert
 from gateway.mapping import plan
 from gateway.mapping.functions import Choice
 from gateway.mapping.keys import empty_fields
-from gateway.record import CLEAR, Draft
+from gateway.record import CLEAR
 from gateway.terminology.tables import Item
 
 FINAL = frozenset({"final", "corrected", "amended", "appended"})
@@ -90,13 +90,6 @@ class Reports:
                 if name in extras:
                     body.setdefault(name, extra)
         return key
-
-    def strip(self, drafts: list[Draft], lost: set[str], findings: list[Finding]) -> None:
-        """Takes references to lost blocks out of the drafts that were written before them."""
-        for draft in drafts:
-            if _strip(draft.body, lost):
-                message = f"{draft.type} {draft.block} 引用的记录没有写出, 引用也略去; 先处理那一条的问题"
-                findings.append(Finding("reference-lost", "note", message, draft.type))
 
 
 class Limits:
@@ -251,26 +244,3 @@ def _number(value: Any) -> Decimal | None:
 def _gravest(info: plan.LineInfo) -> Severity:
     named = [f.severity for f in info.fields if f.severity]
     return max(named, key=RANK.__getitem__) if named else "drop"
-
-
-def _strip(value: Any, lost: set[str]) -> bool:
-    """Removes references to lost resources below a value, in place; whether there were any."""
-    found = False
-    if isinstance(value, dict):
-        for key in list(value):
-            inner = value[key]
-            if isinstance(inner, dict) and inner.get("reference") in lost:
-                del value[key]
-                found = True
-            elif isinstance(inner, list):
-                kept = [i for i in inner if not (isinstance(i, dict) and i.get("reference") in lost)]
-                if len(kept) != len(inner):
-                    found = True
-                    value[key] = kept
-                    if not kept:
-                        del value[key]
-                for one in kept:
-                    found = _strip(one, lost) or found
-            else:
-                found = _strip(inner, lost) or found
-    return found
