@@ -13,7 +13,7 @@ import xlsxwriter
 from gateway.demo.vendor import Flat, Vendor
 from gateway.record import Fields
 
-__all__ = ["delimited", "fill_views", "json_batch", "workbook"]
+__all__ = ["delimited", "fill_views", "json_batch", "make_views", "workbook"]
 
 
 def workbook(tables: Mapping[str, tuple[Vendor, Sequence[Fields]]], title: str = "") -> bytes:
@@ -48,43 +48,46 @@ def json_batch(vendor: Vendor, records: Iterable[Fields]) -> bytes:
     return json.dumps([vendor.tree(record) for record in records], ensure_ascii=False).encode()
 
 
-def fill_views(engine: sa.Engine, vendor: Vendor, records: Iterable[Fields]) -> None:
-    """Puts records into the vendor's views, which stand as tables; a record of the same key replaces the former one with its children.
+def make_views(connection: sa.Connection, vendor: Vendor) -> None:
+    """Makes the vendor's views, which stand as tables, where they are not there yet. Column names come from the built-in profile."""
+    view = str(vendor.options["view"])
+    _create(connection, view, vendor.columns(), [str(c) for c in vendor.options["key"]])
+    for child, (columns, on) in vendor.joins().items():
+        _create(connection, child, columns, [c for c, _ in on])
 
-    Column names come from the built-in profile, values are bound.
-    """
+
+def fill_views(connection: sa.Connection, vendor: Vendor, records: Iterable[Fields]) -> None:
+    """Puts records into the vendor's views; a record of the same key replaces the former one with its children. Values are bound."""
     view = str(vendor.options["view"])
     key = [str(c) for c in vendor.options["key"]]
     joins = vendor.joins()
-    with engine.begin() as connection:
-        _create(connection, view, vendor.columns())
-        for child, (columns, _) in joins.items():
-            _create(connection, child, columns)
-        for record in records:
-            rows = vendor.rows(record)
-            for row in rows:
-                _delete(connection, view, {c: row.get(c, "") for c in key})
-            for child, (_, on) in joins.items():
-                _delete(connection, child, {c: rows[0].get(p, "") for c, p in on})
-            _insert(connection, view, rows)
-            for child, found in vendor.children(record).items():
-                _insert(connection, child, found)
+    make_views(connection, vendor)
+    latest = {tuple(r.get(k) for k in vendor.profile["key"]): r for r in records}
+    rows = {number: vendor.rows(record) for number, record in enumerate(latest.values())}
+    children = [vendor.children(record) for record in latest.values()]
+    flat = [row for found in rows.values() for row in found]
+    _delete(connection, view, key, flat)
+    _insert(connection, view, vendor.columns(), flat)
+    for child, (columns, on) in joins.items():
+        _delete(connection, child, [c for c, _ in on], [{c: found[0].get(p, "") for c, p in on} for found in rows.values()])
+        _insert(connection, child, columns, [row for found in children for row in found.get(child, [])])
 
 
-def _table(name: str, columns: Iterable[str]) -> sa.TableClause:
-    return sa.table(name, *(sa.column(c) for c in columns))
-
-
-def _create(connection: sa.Connection, name: str, columns: Iterable[str]) -> None:
+def _create(connection: sa.Connection, name: str, columns: Iterable[str], key: Sequence[str]) -> None:
     if not sa.inspect(connection).has_table(name):
-        sa.Table(name, sa.MetaData(), *(sa.Column(c, sa.Text) for c in dict.fromkeys(columns))).create(connection)
+        table = sa.Table(name, sa.MetaData(), *(sa.Column(c, sa.Text) for c in dict.fromkeys(columns)))
+        table.create(connection)
+        sa.Index(f"{name}_key", *(table.c[c] for c in key)).create(connection)
 
 
-def _delete(connection: sa.Connection, name: str, where: Flat) -> None:
-    table = _table(name, where)
-    connection.execute(sa.delete(table).where(*(sa.func.coalesce(table.c[c], "") == v for c, v in where.items())))
+def _delete(connection: sa.Connection, name: str, key: Sequence[str], rows: Sequence[Flat]) -> None:
+    if rows:
+        table = sa.table(name, *(sa.column(c) for c in key))
+        where = (table.c[c].is_not_distinct_from(sa.bindparam(f"key_{n}")) for n, c in enumerate(key))
+        connection.execute(sa.delete(table).where(*where), [{f"key_{n}": row.get(c) for n, c in enumerate(key)} for row in rows])
 
 
-def _insert(connection: sa.Connection, name: str, rows: Sequence[Flat]) -> None:
-    for row in rows:
-        connection.execute(sa.insert(_table(name, row)).values(row))
+def _insert(connection: sa.Connection, name: str, columns: Sequence[str], rows: Sequence[Flat]) -> None:
+    if rows:
+        names = list(dict.fromkeys(columns))
+        connection.execute(sa.insert(sa.table(name, *(sa.column(c) for c in names))), [{c: row.get(c) for c in names} for row in rows])

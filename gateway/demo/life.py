@@ -14,7 +14,7 @@ from gateway.demo.county import County, Institution, Staff
 from gateway.demo.people import Resident
 from gateway.record import Fields
 
-__all__ = ["Fact", "directory", "followups", "profiles", "readings", "visits"]
+__all__ = ["YEAR", "Fact", "directory", "followups", "person_fields", "profiles", "readings", "text_of", "visits"]
 
 YEAR = 365
 
@@ -22,20 +22,24 @@ YEAR = 365
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One record as it truly is. resident: number of the person, None where it is of nobody; stamp: when it was written, in the county's
-    zone; fields: national field -> value in national codes; a later version of the same record is a fact of its own."""
+    zone; fields: national field -> value in national codes; source: the feed that carries it; a later version of the same record is a fact
+    of its own."""
 
     dataset: str
     institution: str
     stamp: datetime
     fields: Fields
     resident: int | None = None
+    source: str = ""
 
 
-def _text(moment: datetime) -> str:
+def text_of(moment: datetime) -> str:
+    """A moment as most systems print it."""
     return moment.isoformat(sep=" ", timespec="seconds")
 
 
-def _person(resident: Resident) -> Fields:
+def person_fields(resident: Resident) -> Fields:
+    """Who the record is about, in the words that most forms share."""
     numbers = {"身份证号": resident.card, "健康档案编号": resident.archive}
     return {n: v for n, v in numbers.items() if v} | {"姓名": resident.name, "性别": resident.sex, "出生日期": resident.born.isoformat()}
 
@@ -44,7 +48,7 @@ def directory(county: County, stamp: datetime) -> Iterator[Fact]:
     """Institutions and staff."""
     for place in county.institutions.values():
         fields: Fields = {"机构代码": place.code, "机构名称": place.name, "机构层级": place.level, "机构类别": place.kind, "行政区划代码": place.area}
-        fields |= {"统一社会信用代码": place.credit_code, "牵头机构代码": place.lead, "状态": "1", "更新时间": _text(stamp)}
+        fields |= {"统一社会信用代码": place.credit_code, "牵头机构代码": place.lead, "状态": "1", "更新时间": text_of(stamp)}
         if place.upper:
             fields["上级机构代码"] = place.upper
         if place.departments:
@@ -59,7 +63,7 @@ def _staff(member: Staff, stamp: datetime) -> Fields:
     fields: Fields = {"机构代码": member.institution, "工号": member.number, "姓名": member.name, "人员类别": member.kind, "在岗状态": "1"}
     if member.department:
         fields |= {"科室代码": member.department.code, "科室名称": member.department.name}
-    return fields | {"更新时间": _text(stamp)}
+    return fields | {"更新时间": text_of(stamp)}
 
 
 def profiles(county: County, residents: Sequence[Resident], chance: Random, stamp: datetime) -> Iterator[Fact]:
@@ -68,7 +72,7 @@ def profiles(county: County, residents: Sequence[Resident], chance: Random, stam
         village = county.institutions[resident.village]
         at = stamp + timedelta(minutes=resident.number)
         diseases = [code for code, ill in (("2", resident.hypertension), ("3", resident.diabetes)) if ill]
-        fields = _person(resident) | {
+        fields = person_fields(resident) | {
             "本人电话": [resident.phone],
             "常住类型": "1",
             "民族": "01",
@@ -83,7 +87,7 @@ def profiles(county: County, residents: Sequence[Resident], chance: Random, stam
             "建档机构代码": village.code,
             "建档机构名称": village.name,
             "建档日期": (stamp.date() - timedelta(days=chance.randrange(200, 3000))).isoformat(),
-            "更新时间": _text(at),
+            "更新时间": text_of(at),
         }
         yield Fact("resident_profile", village.code, at, fields, resident.number)
 
@@ -107,7 +111,7 @@ def _followup(resident: Resident, doctor: Staff, day: date, chance: Random) -> F
     height, weight = (1.68 if resident.sex == "1" else 1.56), round(chance.gauss(64, 8), 1)
     controlled = systolic < 140 and diastolic < 90
     at = datetime.combine(day, time(9)) + timedelta(minutes=chance.randrange(480))
-    fields = _person(resident) | {
+    fields = person_fields(resident) | {
         "随访日期": day.isoformat(),
         "随访方式": chance.choice("123"),
         "症状": ["1"] if controlled else [chance.choice("268")],
@@ -132,7 +136,7 @@ def _followup(resident: Resident, doctor: Staff, day: date, chance: Random) -> F
         "随访医生签名": doctor.name,
         "随访医生工号": doctor.number,
         "随访机构代码": doctor.institution,
-        "更新时间": _text(at),
+        "更新时间": text_of(at),
     }
     return Fact("hypertension_followup", doctor.institution, at, fields, resident.number)
 
@@ -147,7 +151,7 @@ def readings(county: County, residents: Sequence[Resident], chance: Random, star
         for _ in range(chance.randrange(2, 6)):
             number += 1
             at = datetime.combine(start + timedelta(days=chance.randrange(YEAR)), time(8)) + timedelta(minutes=chance.randrange(540))
-            fields = {"机构代码": resident.village, "读数编号": f"DS{number:06}", "测量时间": _text(at)} | _person(resident)
+            fields = {"机构代码": resident.village, "读数编号": f"DS{number:06}", "测量时间": text_of(at)} | person_fields(resident)
             if resident.hypertension:
                 fields |= {
                     "收缩压": str(round(chance.gauss(140, 14))),
@@ -156,7 +160,7 @@ def readings(county: County, residents: Sequence[Resident], chance: Random, star
                 }
             if resident.diabetes:
                 fields |= {"血糖": f"{max(3.9, chance.gauss(7.4, 1.6)):.1f}", "血糖时机": chance.choice("12")}
-            fields |= {"测量人工号": doctor.number, "测量人姓名": doctor.name, "读数状态": "1", "更新时间": _text(at + timedelta(minutes=5))}
+            fields |= {"测量人工号": doctor.number, "测量人姓名": doctor.name, "读数状态": "1", "更新时间": text_of(at + timedelta(minutes=5))}
             yield Fact("village_reading", resident.village, at + timedelta(minutes=5), fields, resident.number)
 
 
@@ -180,15 +184,15 @@ def _visit(resident: Resident, place: Institution, doctor: Staff, number: int, a
     ill = [d for d, has in zip(_DIAGNOSES, (resident.hypertension, resident.diabetes, True, True), strict=True) if has]
     code, name = ill[0] if len(ill) > 2 else chance.choice(ill)
     end = at + timedelta(minutes=20)
-    shared = {"机构代码": place.code, "机构名称": place.name, "就诊号": f"MZ{at:%Y}{number:06}"} | _person(resident)
+    shared = {"机构代码": place.code, "机构名称": place.name, "就诊号": f"MZ{at:%Y}{number:06}"} | person_fields(resident)
     if doctor.department:
         shared |= {"科室代码": doctor.department.code, "科室名称": doctor.department.name}
-    shared |= {"医师工号": doctor.number, "医师姓名": doctor.name, "更新时间": _text(end)}
-    diagnosis = {"诊断代码": code, "诊断名称": name, "诊断顺位": "1", "诊断类别": "1", "诊断日期": _text(at)}
-    visit = {"就诊类别": "1", "就诊状态": "3", "初诊标志": chance.choice("12"), "就诊时间": _text(at), "结束时间": _text(end), "主诉": "不适待查"}
+    shared |= {"医师工号": doctor.number, "医师姓名": doctor.name, "更新时间": text_of(end)}
+    diagnosis = {"诊断代码": code, "诊断名称": name, "诊断顺位": "1", "诊断类别": "1", "诊断日期": text_of(at)}
+    visit = {"就诊类别": "1", "就诊状态": "3", "初诊标志": chance.choice("12"), "就诊时间": text_of(at), "结束时间": text_of(end), "主诉": "不适待查"}
     yield Fact("outpatient_visit", place.code, end, shared | visit | {"诊断": [diagnosis]}, resident.number)
     if code in _MEDICINES:
         drug, package, dose, unit = _MEDICINES[code]
         item = {"序号": "1", "药品名称": drug, "药品规格": package, "次剂量": dose, "剂量单位": unit, "频次": "qd", "途径": "1", "天数": "28"}
-        order = {"处方号": f"CF{at:%Y}{number:06}", "处方类别": "1", "处方状态": "3", "开立时间": _text(at + timedelta(minutes=10)), "药品": [item]}
+        order = {"处方号": f"CF{at:%Y}{number:06}", "处方类别": "1", "处方状态": "3", "开立时间": text_of(at + timedelta(minutes=10)), "药品": [item]}
         yield Fact("prescription", place.code, end, shared | order, resident.number)

@@ -99,7 +99,8 @@ def test_readings_in_json(catalogue: Catalogue, facts: list[Fact]) -> None:
 async def test_views_of_a_front_end_database(catalogue: Catalogue, facts: list[Fact], tmp_path: Path, dataset: str, name: str) -> None:
     vendor, truth = Vendor.load(dataset, name), of(facts, dataset)
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'front.db'}", poolclass=sa.NullPool)
-    fill_views(engine, vendor, truth)
+    with engine.begin() as connection:
+        fill_views(connection, vendor, truth)
     source = SourceConfig(name="t", adapter="sqlview", profiles=[f"{dataset}/{name}"], authority="https://demo.invalid/his", organisation=VILLAGE)
     binding = catalogue.bind(source)
     intake = RecordingIntake(binding.extract)
