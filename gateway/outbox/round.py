@@ -113,8 +113,10 @@ class Round:
         if owed:
             self._deliver([Item(n[0], n[1], h.version, h.content, h.etag) for n, h in owed.items()])
         result.left = owed.keys() - result.sent.keys() - result.refused.keys() - self._parked
+        told = self._held(wanted | result.sent.keys())
+        if self.state.any_faults():
+            self.state.clear_faults(result.sent.keys() | {n for n, h in told.items() if h.content is None and not h.there})
         if self.state.any_waits():
-            told = self._held(wanted | result.sent.keys())
             result.woken |= self.state.waiting_for({n for n, h in told.items() if h.there or h.content is None})
         return result
 
@@ -208,9 +210,9 @@ class Round:
             self.state.wait(awaited, sent=True)
             here = self._living(set().union(*awaited.values()))
             self.result.woken |= {name for name, targets in awaited.items() if targets & here}
-        if settled := [n for n in whole.items if n in self._again and n not in awaited]:
-            self.state.settled(settled)
-            self._again.difference_update(settled)
+        if self.state.any_waits():
+            self.state.settled(n for n in whole.items if n not in awaited)
+            self._again.difference_update(whole.items.keys() - awaited.keys())
 
     def _mend(self, whole: Closure, reply: Reply) -> None:
         """The set was refused as a whole: bring targets that the server lacks, free a deletion, look at versions, or take the set apart."""

@@ -112,3 +112,9 @@ class State:
         t = delivery_wait
         with self.database.engine.connect() as c:
             return c.execute(select(t.c.type).where(t.c.destination == self.destination).limit(1)).first() is not None
+
+    def any_faults(self) -> bool:
+        """Whether anything is refused at all."""
+        t = delivery_fault
+        with self.database.engine.connect() as c:
+            return c.execute(select(t.c.type).where(t.c.destination == self.destination).limit(1)).first() is not None
