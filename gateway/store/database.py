@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import URL, Engine, create_engine, delete, event, func, insert, make_url, select, text
@@ -33,6 +32,7 @@ class Database:
         self.url = url
         self.dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
         self.engine = _engine(url)
+        self.races, self.away = _faults(self.dialect)
 
     @classmethod
     def open(cls, config: StoreConfig) -> Database:
@@ -81,6 +81,8 @@ class Database:
             connection = sqlite3.connect(self.url.database, timeout=60, isolation_level=None, check_same_thread=False)
             _pragmas(connection)
             return connection
+        import psycopg
+
         return psycopg.connect(self.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True)
 
     def deployment_key(self) -> bytes:
@@ -140,6 +142,16 @@ def _pragmas(connection: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000", "cache_size=-65536"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _faults(dialect: str) -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
+    """The driver's exceptions of a race lost to another writer, and of a database that does not answer. psycopg is slow to import, and
+    the embedded database needs none of it."""
+    if dialect == "sqlite":
+        return (), (sqlite3.OperationalError,)
+    from psycopg import OperationalError, errors
+
+    return (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation), (OperationalError,)
 
 
 def _engine(url: URL) -> Engine:

@@ -8,7 +8,6 @@ serialization, a key that another process claimed first) is worked out again fro
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -16,7 +15,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-import psycopg
 import structlog
 
 from gateway.clock import Clock
@@ -37,8 +35,6 @@ from gateway.store.work import Answer, NewMessage, Work
 __all__ = ["Writer", "message_state"]
 
 log = structlog.get_logger()
-RACES = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation)
-AWAY = (psycopg.OperationalError, sqlite3.OperationalError)
 ATTEMPTS = 12
 MERGE_ROWS = 2000
 
@@ -133,12 +129,12 @@ class Writer:
         for attempt in range(ATTEMPTS):
             try:
                 answers = self._transact(works)
-            except RACES as e:
+            except self.database.races as e:
                 log.debug("writer_race", type=type(e).__name__, attempt=attempt)
                 if attempt == ATTEMPTS - 1:
                     return _fail(works, TransientError("数据库并发冲突多次重试未果, 未写入; 请稍后重发"))
                 time.sleep(0.002 * (attempt + 1) * (1 + (threading.get_ident() >> 4) % 5))
-            except AWAY as e:
+            except self.database.away as e:
                 self._forget()
                 log.warning("writer_database_away", exc_info=e)
                 if attempt >= 2:
@@ -247,7 +243,7 @@ class Writer:
                 self._connection = self.database.raw()
             with transaction(self._connection, self.database.dialect) as cursor:
                 self._merged = self.index.merge_step(cursor, MERGE_ROWS, self._merged) or START
-        except (*RACES, *AWAY) as e:
+        except (*self.database.races, *self.database.away) as e:
             self._forget()
             log.warning("index_merge_postponed", exc_info=e)
 
