@@ -13,6 +13,7 @@ from gateway.store.composer import Composer, stored
 from gateway.store.residents import Residents
 from gateway.store.states import ContributionState, RecordState, ResourceState, Version
 from gateway.store.unit import Unit
+from gateway.store.withheld import released, withhold
 from gateway.store.work import Item
 
 __all__ = ["Applier"]
@@ -45,6 +46,8 @@ class Applier:
         """Applies one record and says what became of it."""
         record = self.unit.record(item)
         before = record.version(item.record.stamp, item.record.digest)
+        if before is not None and item.result.withheld:
+            self._let_pass(item, record, before)
         if before is not None and not self._anew(before, record, item):
             return self._repeat(before, record, item)
         version = before or self._version(record, item, message)
@@ -66,6 +69,14 @@ class Applier:
         if before.state in ("held", "refused"):
             return item.again or before.map_version != item.map_version
         return before.id == record.current and (item.again or before.map_version != item.map_version)
+
+    def _let_pass(self, item: Item, record: RecordState, before: Version) -> None:
+        """Single results of this version that a person let pass, now or before, are mapped as written."""
+        parts = item.parts | released(self.unit, record, before)
+        if parts and item.anew is not None:
+            item.result = item.anew(parts)
+            item.record.findings = ()  # the result has them
+            self.load([item])
 
     def _repeat(self, before: Version, record: RecordState, item: Item) -> RecordOutcome:
         outcome = RecordOutcome(item.record.position, record.dataset, item.record.key, "repeat", record=record.id)
@@ -148,8 +159,8 @@ class Applier:
                                                                         for c in record.contributions.values()})},
             "came": {"version": version.id, "findings": [f.as_dict() for f in findings]},
         }  # fmt: skip
-        self.unit.raw.run("DELETE FROM hold WHERE version = ? AND state = 'open'", [version.id])
-        self.unit.holds.append((self.unit.raw.number(), version.id, record.id, first.code, "open", _SIDES.encode(sides), self.unit.now))
+        self.unit.raw.run("DELETE FROM hold WHERE version = ? AND state = 'open' AND part = ''", [version.id])
+        self.unit.holds.append((self.unit.raw.number(), version.id, record.id, first.code, "open", _SIDES.encode(sides), self.unit.now, ""))
 
     # -- accepted ----------------------------------------------------------------------------------------------------------------
 
@@ -159,8 +170,10 @@ class Applier:
         seq = unit.raw.sequence()
         wrote: list[ResourceState] = []
         if item.result.destination == "quality_control":
-            fields = _SIDES.encode(item.record.fields)
-            unit.quality_control.append((unit.raw.number(), version.id, source, message, unit.now, fields))
+            record.current, record.rank, record.dirty = version.id, version.rank, True  # so that the same measurement again is a repeat
+            if fresh:
+                fields = _SIDES.encode(item.record.fields)
+                unit.quality_control.append((unit.raw.number(), version.id, source, message, unit.now, fields))
         else:
             sources, doubts = self._resolve(item)
             findings = [*findings, *doubts]
@@ -172,6 +185,8 @@ class Applier:
             moved = self.composer.carry()
             touched, remarks = self._contribute(item, record, version, sources, newest=newest)
             findings += remarks
+            if newest:
+                withhold(self.unit, item.result.withheld, record, version)
             wrote = self.composer.write_all([*touched, *moved], seq=seq, record=record.id, custodian=custodian)
             state = "older" if not newest else "written" if wrote else "unchanged"
         if item.result.destination:
@@ -192,10 +207,10 @@ class Applier:
                 (v.id, record.id, v.number, message, source, item.row, r.position, v.stamp, v.digest, v.rank, state, item.map_version, seq)
             )
         else:
-            unit.holds = [h for h in unit.holds if h[1] != version.id]
+            unit.holds = [h for h in unit.holds if h[1] != version.id or h[7]]
             unit.raw.run("DELETE FROM finding WHERE version = ?", [version.id])
             unit.findings = [f for f in unit.findings if f[3] != version.id]
-            unit.raw.run("UPDATE hold SET state = 'resolved', decided = ? WHERE version = ? AND state = 'open'", [unit.now, version.id])
+            unit.raw.run("UPDATE hold SET state = 'resolved', decided = ? WHERE version = ? AND state = 'open' AND part = ''", [unit.now, version.id])
             unit.version_updates.append((state, item.map_version, seq, version.id))
         for f in findings:
             unit.note(f, source=source, message=message, version=version.id)

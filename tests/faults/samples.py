@@ -27,12 +27,21 @@ class Resident:
     """A resident that does not exist: area 390121 is unassigned."""
 
     number: int
-    name: str = "司徒试"
+
+    @property
+    def name(self) -> str:
+        """A name of their own."""
+        return "司徒" + chr(0x4E00 + self.number)
+
+    @property
+    def born(self) -> str:
+        """Date of birth."""
+        return f"1960-{self.number % 12 + 1:02d}-{self.number % 28 + 1:02d}"
 
     @property
     def id_card(self) -> str:
         """18 digits; odd numbers are men's."""
-        seventeen = f"39012119600101{self.number % 1000:03d}"
+        seventeen = f"390121{self.born.replace('-', '')}{self.number % 1000:03d}"
         return seventeen + check_digit(seventeen)
 
     @property
@@ -58,7 +67,7 @@ def reading(who: Resident, **members: Any) -> dict[str, Any]:
         "orgCode": VILLAGE,
         "readingId": f"R{number:05d}",
         "updatedAt": "2026-04-01T08:31:10+08:00",
-        "resident": {"idCard": who.id_card, "archiveNo": who.archive, "name": who.name, "sex": who.sex, "birthDate": "1960-01-01"},
+        "resident": {"idCard": who.id_card, "archiveNo": who.archive, "name": who.name, "sex": who.sex, "birthDate": who.born},
         "measuredAt": "2026-04-01T08:30:00+08:00",
         "bp": {"systolic": "138", "diastolic": "86"},
         "state": "1",
@@ -66,7 +75,9 @@ def reading(who: Resident, **members: Any) -> dict[str, Any]:
     return {k: v for k, v in (made | members).items() if v is not None}
 
 
-def oru(who: Resident, results: Sequence[tuple[str, str, str]] = (("14749-6^葡萄糖^LN", "5.60", "mmol/L"),), *, control: str = "", **fields: str) -> bytes:
+def oru(
+    who: Resident, results: Sequence[tuple[str, str, str]] = (("14749-6^葡萄糖^LN", "5.60", "mmol/L"),), *, control: str = "", **fields: str
+) -> bytes:
     """An ORU^R01 in UTF-8. results: (OBX-3, OBX-5, OBX-6). fields: type, application, charset, stamp, report, patient, person, born."""
     number = next(_numbers)
     value = {
@@ -77,7 +88,7 @@ def oru(who: Resident, results: Sequence[tuple[str, str, str]] = (("14749-6^葡�
         "report": f"R{number:05d}",
         "patient": f"A{who.number:05d}^^^LIS^PI~{who.id_card}^^^^NI",
         "person": who.name,
-        "born": "19600101",
+        "born": who.born.replace("-", ""),
     } | fields
     lines = [
         f"MSH|^~\\&|{value['application']}|H1|YIFANG|C1|{value['stamp']}||{value['type']}|{control or f'M{number:05d}'}|P|2.5.1||||||{value['charset']}",
@@ -93,7 +104,7 @@ def oru(who: Resident, results: Sequence[tuple[str, str, str]] = (("14749-6^葡�
 def report(who: Resident, items: Sequence[Item] = (Item("14771-0", "空腹血糖", "5.60", "mmol/L", "1"),), **more: Any) -> bytes:
     """A C0007 document."""
     number = next(_numbers)
-    person = Person(who.name, who.id_card, "", who.sex, "", "19600101", "66", "")
+    person = Person(who.name, who.id_card, "", who.sex, "", who.born.replace("-", ""), "66", "")
     base = Laboratory(number=f"D{number:05d}", report=f"C{number:05d}", request=f"Q{number:05d}", specimen=f"S{number:05d}", visit=f"V{number:05d}")
     return laboratory(replace(base, person=person, items=items, **more)).encode()
 
@@ -101,7 +112,7 @@ def report(who: Resident, items: Sequence[Item] = (Item("14771-0", "空腹血糖
 def visit(who: Resident) -> bytes:
     """A C0002 document."""
     number = next(_numbers)
-    person = Person(who.name, who.id_card, "", who.sex, "", "19600101", "66", "")
+    person = Person(who.name, who.id_card, "", who.sex, "", who.born.replace("-", ""), "66", "")
     return outpatient(Outpatient(number=f"D{number:05d}", visit=f"V{number:05d}", person=person)).encode()
 
 
@@ -112,7 +123,7 @@ def follow_up(who: Resident, **cells: Any) -> dict[str, Any]:
         "身份证号码": who.id_card,
         "姓名": who.name,
         "性别": "男" if who.number % 2 else "女",
-        "出生日期": "1960-01-01",
+        "出生日期": who.born,
         "随访日期": "2026-02-10",
         "随访方式": "上门",
         "症状": "无症状",
@@ -152,7 +163,7 @@ def person_row(who: Resident, **columns: str) -> dict[str, str]:
         "ehr_no": who.archive,
         "name": who.name,
         "sex": "M" if who.number % 2 else "F",
-        "birthday": "1960-01-01",
+        "birthday": who.born,
         "id_card": who.id_card,
         "org_code": VILLAGE,
         "is_void": "0",

@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -218,9 +219,19 @@ class Town:
         id_ = next(r["id"] for r in record["resources"] if r["type"] == type_)
         return self.fhir(f"{type_}/{id_}")
 
-    def total(self) -> int:
-        """Current resources in the store."""
-        return self.count("SELECT count(*) FROM resource WHERE NOT deleted")
+    @contextmanager
+    def nothing_written(self) -> Iterator[None]:
+        """Within, no resource, version, contribution or search entry may come about."""
+        before = self._written()
+        yield
+        assert self._written() == before
+
+    def _written(self) -> dict[str, int]:
+        tables = ("resource", "resource_history", "contribution", "identifier_key", "delivery")
+        known = set(sa.inspect(self.site.database.engine).get_table_names())
+        assert {"resource", "contribution"} <= known
+        counted = {t: self.count(f"SELECT count(*) FROM {t}") for t in tables if t in known}
+        return counted | {"versions": self.count("SELECT coalesce(sum(version), 0) FROM resource")}
 
     def count(self, query: str) -> int:
         """One number from the store."""
@@ -237,8 +248,6 @@ class Town:
         assert after != before, f"{path}: the edit changes nothing"
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(after, "utf-8")
-
-
 
 
 class FrontEnd:
