@@ -41,7 +41,7 @@ def broken_parcels(county: County, facts: Sequence[Fact], chance: Random) -> Ite
         hostile = text.replace("<ClinicalDocument", '<!DOCTYPE x [<!ENTITY a "aaaa">]>\n<ClinicalDocument', 1)
         yield Parcel("people-documents", "实体.xml", hostile.encode(), broken=True)
         yield Parcel("people-documents", "截断.xml", text[: len(text) // 2].encode(), broken=True)
-    yield Parcel("village-posts", "not-json", '[{"readingId": '.encode(), broken=True)
+    yield Parcel("village-posts", "not-json", b'[{"readingId": ', broken=True)
     visits = next((f for f in facts if f.source.startswith("a-visits")), None)
     if visits is not None:
         vendor = FEEDS[visits.source].vendor(visits.dataset)

@@ -52,34 +52,30 @@ class Laboratory:
     """How many reports it makes, beside the others."""
 
 
-_CHEMISTRY = (
-    ("glucose", "葡萄糖", "14749-6", "mmol/L", "mmol/L", 5.6, 0.9, 2, "3.90", "6.10"),
-    ("creatinine", "肌酐", "14682-9", "μmol/L", "umol/L", 76.0, 12.0, 1, "44.0", "133.0"),
-    ("urate", "尿酸", "14933-6", "μmol/L", "umol/L", 330.0, 60.0, 0, "155", "428"),
-    ("urea", "尿素", "22664-7", "mmol/L", "mmol/L", 5.4, 1.1, 2, "2.80", "7.60"),
-    ("alt", "谷丙转氨酶", "1742-6", "U/L", "U/L", 25.0, 8.0, 0, "9", "50"),
-    ("ast", "谷草转氨酶", "1920-8", "U/L", "U/L", 24.0, 7.0, 0, "15", "40"),
-    ("cholesterol", "总胆固醇", "14647-2", "mmol/L", "mmol/L", 4.9, 0.8, 2, "2.80", "5.70"),
-    ("triglyceride", "甘油三酯", "14927-8", "mmol/L", "mmol/L", 1.5, 0.5, 2, "0.56", "1.70"),
-    ("wbc", "白细胞计数", "6690-2", "10^9/L", "10*9/L", 6.4, 1.2, 2, "3.50", "9.50"),
-    ("rbc", "红细胞计数", "789-8", "10^12/L", "10*12/L", 4.6, 0.4, 2, "3.80", "5.80"),
-    ("hgb", "血红蛋白", "718-7", "g/L", "g/L", 138.0, 12.0, 0, "115", "175"),
-    ("plt", "血小板计数", "777-3", "10^9/L", "10*9/L", 220.0, 40.0, 0, "125", "350"),
-    ("fpg", "空腹血糖", "14771-0", "mmol/L", "mmol/L", 6.1, 0.9, 2, "3.90", "6.10"),
-    ("hba1c", "糖化血红蛋白", "4548-4", "%", "%", 6.3, 0.8, 1, "4.0", "6.0"),
-    ("hdl", "高密度脂蛋白胆固醇", "14646-4", "mmol/L", "mmol/L", 1.3, 0.2, 2, "1.04", "1.55"),
-    ("ldl", "低密度脂蛋白胆固醇", "22748-8", "mmol/L", "mmol/L", 2.9, 0.6, 2, "2.07", "3.37"),
-)
-_KNOWN = {key: values for key, *values in _CHEMISTRY}
+_KNOWN: dict[str, tuple[str, str, str, str, float, float, int, str, str]] = {
+    "glucose": ("葡萄糖", "14749-6", "mmol/L", "mmol/L", 5.6, 0.9, 2, "3.90", "6.10"),
+    "creatinine": ("肌酐", "14682-9", "μmol/L", "umol/L", 76.0, 12.0, 1, "44.0", "133.0"),
+    "urate": ("尿酸", "14933-6", "μmol/L", "umol/L", 330.0, 60.0, 0, "155", "428"),
+    "urea": ("尿素", "22664-7", "mmol/L", "mmol/L", 5.4, 1.1, 2, "2.80", "7.60"),
+    "alt": ("谷丙转氨酶", "1742-6", "U/L", "U/L", 25.0, 8.0, 0, "9", "50"),
+    "ast": ("谷草转氨酶", "1920-8", "U/L", "U/L", 24.0, 7.0, 0, "15", "40"),
+    "cholesterol": ("总胆固醇", "14647-2", "mmol/L", "mmol/L", 4.9, 0.8, 2, "2.80", "5.70"),
+    "triglyceride": ("甘油三酯", "14927-8", "mmol/L", "mmol/L", 1.5, 0.5, 2, "0.56", "1.70"),
+    "wbc": ("白细胞计数", "6690-2", "10^9/L", "10*9/L", 6.4, 1.2, 2, "3.50", "9.50"),
+    "rbc": ("红细胞计数", "789-8", "10^12/L", "10*12/L", 4.6, 0.4, 2, "3.80", "5.80"),
+    "hgb": ("血红蛋白", "718-7", "g/L", "g/L", 138.0, 12.0, 0, "115", "175"),
+    "plt": ("血小板计数", "777-3", "10^9/L", "10*9/L", 220.0, 40.0, 0, "125", "350"),
+    "fpg": ("空腹血糖", "14771-0", "mmol/L", "mmol/L", 6.1, 0.9, 2, "3.90", "6.10"),
+    "hba1c": ("糖化血红蛋白", "4548-4", "%", "%", 6.3, 0.8, 1, "4.0", "6.0"),
+    "hdl": ("高密度脂蛋白胆固醇", "14646-4", "mmol/L", "mmol/L", 1.3, 0.2, 2, "1.04", "1.55"),
+    "ldl": ("低密度脂蛋白胆固醇", "22748-8", "mmol/L", "mmol/L", 2.9, 0.6, 2, "2.07", "3.37"),
+}
+"""What is measured -> name, LOINC, unit as printed, unit in UCUM, mean, spread, digits, reference range."""
 
 
 def _tests(**codes: str) -> tuple[Test, ...]:
     """Items by what they measure, with the code that this laboratory has for each."""
-    found = []
-    for key, code in codes.items():
-        name, loinc, unit, ucum, mean, spread, digits, low, high = _KNOWN[key]
-        found.append(Test(code, str(name), str(loinc), str(unit), str(ucum), float(mean), float(spread), int(digits), str(low), str(high)))
-    return tuple(found)
+    return tuple(Test(code, *_KNOWN[key]) for key, code in codes.items())
 
 
 _STANDARD = (

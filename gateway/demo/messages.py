@@ -88,11 +88,12 @@ def gbk_laboratory(fact: Fact, control: str) -> str:
 
 
 def analyser(fact: Fact, control: str) -> str:
-    """HL7 2.3.1 of an instrument, profile hl7v2_oru/analyser_m: card in PID-2, name of the item in OBX-4, blanks around units."""
+    """HL7 2.3.1 of an instrument, profile hl7v2_oru/analyser_m: card in PID-2 (as the laboratory tells the instrument), name of the item
+    in OBX-4, blanks around units."""
     fields = fact.fields
     person = {
         1: "1",
-        2: str(fields.get("身份证号", "")),
+        2: f"{fields['身份证号']}^^^^NI",
         5: str(fields["姓名"]),
         7: compact(str(fields["出生日期"])) + "000000",
         8: _SEX[fields["性别"]],
@@ -132,7 +133,7 @@ def quality_control(at: datetime, level: str, value: str, control: str) -> str:
     return "\r".join([head, order, f"OBX|1|NM|2|GLU|{value}| mmol/L |5.00-5.80|N|||F"]) + "\r"
 
 
-def admission(fact: Fact, event: str, control: str) -> str:
+def admission(fact: Fact, control: str, event: str) -> str:
     """ADT^A04, A08 or A03 of an outpatient visit (dataset outpatient_visit as facts): profile hl7v2_adt/standard, stamp MSH-7."""
     fields = fact.fields
     lines = [

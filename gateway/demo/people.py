@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from random import Random
 
@@ -68,6 +68,8 @@ def people(county: County, chance: Random, count: int, today: date) -> list[Resi
             numbered = _numbered(resident, archive, chance, today)
             while numbered.card in cards:
                 numbered = _numbered(resident, archive, chance, today)
+            if serials[village.code] == 1:  # every village follows up somebody, however small the county
+                numbered = replace(numbered, hypertension=True, diabetes=True)
             cards |= {numbered.card} - {""}
             found.append(numbered)
     return found

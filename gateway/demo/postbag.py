@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from gateway.demo.containers import delimited, json_batch, workbook
@@ -75,7 +76,7 @@ def _messages(feed: Feed, facts: Sequence[Fact]) -> Iterator[Parcel]:
         control = f"{feed.name[:2].upper()}{number:06}"
         if fact.dataset == "hl7v2_adt":
             event = str(fact.fields["报文"])
-            yield Parcel(feed.name, control, encode(lambda f, c, e=event: admission(f, e, c), fact, control))
+            yield Parcel(feed.name, control, encode(partial(admission, event=event), fact, control))
         else:
             yield Parcel(feed.name, control, encode(_WRITERS[feed.name], fact, control))
 

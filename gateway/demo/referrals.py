@@ -47,11 +47,12 @@ def documents(visits: Sequence[Fact], chance: Random) -> Iterator[Fact]:
 
 
 def referrals(county: County, residents: Sequence[Resident], chance: Random, start: date) -> Iterator[Fact]:
-    """Referral forms of one in eight people with hypertension."""
-    number = 0
+    """Referral forms of one in eight people with hypertension, and of at least one in each township."""
+    number, towns = 0, set[str]()
     for resident in residents:
-        if resident.hypertension and chance.random() < 0.125:
+        if resident.hypertension and (resident.village[:9] not in towns or chance.random() < 0.125):
             number += 1
+            towns.add(resident.village[:9])
             at = datetime.combine(start + timedelta(days=chance.randrange(YEAR)), time(10)) + timedelta(minutes=number)
             yield referral(county, resident, at, f"ZZ{at:%Y}{number:05}", "血压控制不满意, 连续两次随访不达标")
 

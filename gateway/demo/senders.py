@@ -114,6 +114,7 @@ async def _posts(parcels: Sequence[Parcel], url: str, done: Done) -> None:
 
 def _post(session: requests.Session, url: str, parcel: Parcel) -> int:
     """Status of the answer; 429 and 503 are tried again after the pause that the server asks for."""
+    assert isinstance(parcel.content, bytes)
     for attempt in range(TRIES):
         answer = session.post(url, data=parcel.content, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
         if answer.status_code not in (429, 503):
@@ -144,11 +145,18 @@ async def _drops(parcels: Sequence[Parcel], folder: Path, done: Done) -> None:
     for first in range(0, len(parcels), IN_FOLDER):
         some = parcels[first : first + IN_FOLDER]
         paths = [await asyncio.to_thread(_drop, folder, parcel) for parcel in some]
-        async with asyncio.timeout(PATIENCE):
-            while any([p.exists() for p in paths]):
-                await asyncio.sleep(0.05)
+        await asyncio.to_thread(_taken, paths)
         for parcel in some:
             done(parcel, "")
+
+
+def _taken(paths: Sequence[Path]) -> None:
+    """Waits until none of the files is there any more. Raises TransientError when that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while any(path.exists() for path in paths):
+        if time.monotonic() > deadline:
+            raise TransientError(f"文件夹 {paths[0].parent} 里的文件没有被取走; 请看网关的日志")
+        time.sleep(0.05)
 
 
 def _drop(folder: Path, parcel: Parcel) -> Path:
