@@ -21,6 +21,7 @@ def view(hold: StoredHold) -> dict[str, Any]:
         "record": hold.record,
         "message": hold.message,
         "position": hold.position,
+        "part": hold.part,
         "code": hold.code,
         "state": hold.state,
         "text": "；".join(f["message"] for f in findings),

@@ -8,6 +8,8 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -15,7 +17,7 @@ from gateway.config import SourceConfig
 from gateway.errors import Finding, Refused
 from gateway.mapping.compile import MapContext
 from gateway.pipeline.binding import Binding
-from gateway.record import Incoming, MapResult, Receipt, RecordOutcome, Row
+from gateway.record import RELEASED, Incoming, MapResult, Receipt, Record, RecordOutcome, Row
 from gateway.store import messages
 from gateway.store.database import Database
 from gateway.store.messages import StoredMessage
@@ -206,7 +208,16 @@ class Ingest:
                 log.error("map_crashed", dataset=record.dataset, exc_info=e)
                 text = f"映射程序在这条记录上出错({type(e).__name__}), 未写入; 请把该消息编号交给维护人员, 修正后重放"
                 result = MapResult([], [], [Finding("map-crash", "hold", text)])
-            yield Item(record, result, profile.mode, profile.version, n, again=again, released=n in released)
+            anew = partial(self._anew, record) if result.withheld else None
+            yield Item(record, result, profile.mode, profile.version, n, again=again, released=n in released, anew=anew)
+
+    def _anew(self, record: Record, parts: frozenset[str]) -> MapResult:
+        """The record mapped with these results let pass; when all of them are, what was said of their limits is a remark only."""
+        record.fields[RELEASED] = parts
+        result = self.binding.map(record, self.context)
+        if not result.withheld:
+            result.findings = [_passed(f) for f in result.findings]
+        return result
 
     def _work(self, message: NewMessage | int, items: list[Item], *, rows: int | None = None, state: str = "", checkpoint: str | None = None,
               findings: Sequence[Finding] = (), actor: str = "") -> Work:  # fmt: skip
@@ -237,6 +248,12 @@ def crashed(fault: Exception, position: str = "") -> Finding:
     where = f"({position})" if position else ""
     text = f"读取消息{where}时程序出错({type(fault).__name__}), 原文已保存, 未写入; 请把消息编号交给维护人员, 修正后用 `yifang messages replay` 重放"
     return Finding("record-crash" if position else "extract-crash", "hold", text)
+
+
+def _passed(finding: Finding) -> Finding:
+    if finding.code != "impossible-value" or finding.severity != "drop":
+        return finding
+    return replace(finding, severity="note", message=finding.message + " (已由人核对放行, 照写)")
 
 
 def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:

@@ -109,14 +109,18 @@ def _outdated(gateway: Gateway, dataset: str | None) -> Iterator[tuple[int, set[
 
 
 def release(gateway: Gateway, hold: int, by: str) -> RecordOutcome:
-    """Maps the held record again and writes it, whatever its findings say."""
+    """Maps the held record again and writes it, whatever its findings say; of a single result that waits, this result and with it the
+    completed report."""
     stored = holds.show(gateway.database, hold)
     if stored.state != "open":
         raise Conflict(f"待处理项 {hold} 已经处理过({stored.state}); 用 `yifang holds show {hold}` 查看结果")
     message = messages.show(gateway.database, stored.message)
-    items = _items(gateway, message, lambda i: i.row == stored.row, released=True)
+    items = _items(gateway, message, lambda i: i.row == stored.row, again=bool(stored.part), released=not stored.part)
     if not items:
         raise Conflict(f"消息 {message.id} 里已找不到待处理项 {hold} 的记录; 请重放该消息")
+
+    for item in items:
+        item.parts = frozenset({stored.part} - {""})
 
     def close(unit: Unit, _applier: Applier) -> None:
         values = [unit.now, by, hold]
@@ -129,6 +133,8 @@ def release(gateway: Gateway, hold: int, by: str) -> RecordOutcome:
         if outcome.state in ("held", "refused"):
             why = "; ".join(f.message for f in outcome.findings if f.severity in ("hold", "refuse"))
             raise Conflict(f"待处理项 {hold} 放行后仍不能写入: {why}")
+        if stored.part and (outcome.state == "repeat" or stored.part in {f"{d.type}/{d.id}" for d in items[0].result.withheld}):
+            raise Conflict(f"待处理项 {hold} 的结果已有更正, 或映射不再写出它, 不能放行; 用 `yifang holds list` 查看现在待处理的")
         close(unit, applier)
         return outcome
 

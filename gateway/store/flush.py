@@ -41,7 +41,7 @@ def flush(unit: Unit, residents: Residents, indexer: EntriesOf, index: IndexWrit
     raw.insert("record_version", _VERSION, unit.versions)
     raw.many("UPDATE record_version SET state = ?, map_version = ?, seq = ? WHERE id = ?", unit.version_updates)
     raw.insert("finding", _FINDING, unit.findings)
-    raw.insert("hold", ("id", "version", "record", "code", "state", "sides", "opened"), unit.holds)
+    raw.insert("hold", ("id", "version", "record", "code", "state", "sides", "opened", "part"), unit.holds)
     _resources(unit)
     _contributions(unit)
     _residents(unit, residents)
@@ -140,8 +140,7 @@ def _index(unit: Unit, indexer: EntriesOf, index: IndexWriter) -> None:
                 remove.append(s.rid)
             continue
         assert s.body is not None
-        meta = {**s.body.get("meta", {}), "versionId": str(s.version), "lastUpdated": unit.instant}
-        row = IndexRow(s.rid, s.type, s.time, indexer.entries(s.type, {**s.body, "resourceType": s.type, "id": s.id, "meta": meta}))
+        row = IndexRow(s.rid, s.type, s.time, indexer.entries(s.type, s.body))  # id and version have columns of their own
         (update if s.stored else add).append(row)
     cursor = unit.raw.cursor
     if add:

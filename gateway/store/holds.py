@@ -19,7 +19,8 @@ __all__ = ["StoredHold", "decide", "listing", "show"]
 
 @dataclass(frozen=True, slots=True)
 class StoredHold:
-    """One hold. sides: {"stands": {version, resources}, "came": {version, findings}}; message, row: where the record is found."""
+    """One hold. sides: {"stands": {version, resources}, "came": {version, findings}}; part: "" for the whole record, else `Type/id` of the
+    one result that waits; message, row: where the record is found."""
 
     id: int
     version: int
@@ -31,6 +32,7 @@ class StoredHold:
     decided: datetime | None
     decided_by: str | None
     reason: str | None
+    part: str
     source: str
     dataset: str
     message: int

@@ -181,9 +181,11 @@ hold = Table(
     Column("decided", Id),
     Column("decided_by", Text),
     Column("reason", Text),
+    Column("part", Text, nullable=False, server_default=""),  # "": the whole record; else `Type/id` of one result beyond possible limits
     CheckConstraint("state IN ('open','released','rejected','resolved')", name="hold_state"),
     CheckConstraint("(state = 'open') = (decided IS NULL)", name="hold_decided"),
-    Index("uq_hold_open", "version", unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    Index("ix_hold_part", "record", sqlite_where=text("part <> ''"), postgresql_where=text("part <> ''")),
+    Index("uq_hold_open", "version", "part", unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
 )
 
 finding = Table(

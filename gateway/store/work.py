@@ -36,7 +36,8 @@ class NewMessage:
 @dataclass(slots=True)
 class Item:
     """One record with what the map made of it. row: which row of the message. released: a person let it pass in spite of its holds.
-    again: written anew by replay or re-map although its content was seen before."""
+    again: written anew by replay or re-map although its content was seen before. parts: single results (`Type/id`) that a person lets pass
+    now. anew: the map's result when these results are let pass; given where some are withheld."""
 
     record: Record
     result: MapResult
@@ -45,6 +46,8 @@ class Item:
     row: int
     released: bool = False
     again: bool = False
+    parts: frozenset[str] = frozenset()
+    anew: Callable[[frozenset[str]], MapResult] | None = None
 
 
 @dataclass(frozen=True, slots=True)
