@@ -212,7 +212,7 @@ def retry(database: Database, lane: Lane, due: datetime, error: str, *, attempt:
     lanes, d = t.delivery_lane, t.delivery
     with database.engine.begin() as connection:
         mine = _mine(lane.destination, lane.name, lane.worker)
-        values = {"state": "waiting", "worker": None, "lease": None, "due": micro(due), "attempts": lanes.c.attempts + attempt, "error": error}
+        values = {"state": "waiting", "worker": None, "lease": None, "due": micro(due), "attempts": lanes.c.attempts + int(attempt), "error": error}
         connection.execute(update(lanes).where(mine).values(**values))
         ids = [x.id for x in lane.deliveries]
         if attempt:
