@@ -10,6 +10,8 @@ from gateway.fhir.json import decode, encode
 __all__ = ["Body", "ContributionState", "RecordState", "ResourceState", "Version", "content_of", "suffix_of"]
 
 Body = dict[str, Any]
+_APART = frozenset({"meta", "resourceType", "id"})
+"""What the gateway writes at the head of a resource itself."""
 
 
 @dataclass(slots=True)
@@ -105,10 +107,18 @@ class ResourceState:
 
 def suffix_of(body: Body) -> bytes:
     """JSON of a body as it follows `…"lastUpdated":"…"` inside meta: the part of a resource's bytes that does not change with its version."""
-    meta = body.get("meta")
-    rest = encode({k: v for k, v in body.items() if k not in ("meta", "resourceType", "id")})
-    inner = encode(meta)[1:-1] if meta else b""
-    return (b"," + inner if inner else b"") + (b"}," + rest[1:] if len(rest) > 2 else b"}}")
+    inner = b""
+    if _APART.isdisjoint(body):
+        rest = encode(body)
+    else:
+        own = dict(body)
+        meta = own.pop("meta", None)
+        own.pop("resourceType", None)
+        own.pop("id", None)
+        rest = encode(own)
+        if meta:
+            inner = b"," + encode(meta)[1:-1]
+    return inner + (b"}," + rest[1:] if len(rest) > 2 else b"}}")
 
 
 def content_of(type_: str, id_: str, version: int, instant: str, suffix: bytes) -> tuple[bytes, int]:

@@ -36,7 +36,10 @@ __all__ = ["Writer", "message_state"]
 
 log = structlog.get_logger()
 ATTEMPTS = 12
-MERGE_ROWS = 2000
+MERGE_ROWS = 8000
+"""Index postings that one step of a merge moves, in a transaction of its own."""
+MERGE_GROUPS = 200
+"""Commits after which a round of merging begins although work waits; its steps stand between the following commits."""
 
 
 class _Dry(Exception):
@@ -60,6 +63,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._connection: Any = None
         self._merged = START
+        self._merge_at = MERGE_GROUPS
 
     def start(self) -> None:
         """Starts the thread."""
@@ -96,7 +100,8 @@ class Writer:
             try:
                 first = self._queue.get(timeout=1.0)
             except queue.Empty:
-                self._merge()
+                while self._merge() and self._queue.empty():
+                    pass
                 continue
             if first is None:
                 break
@@ -113,7 +118,7 @@ class Writer:
             self.commit(batch)
             if last:
                 break
-            if self.groups % 64 == 0:
+            if self._merged != START or self.groups >= self._merge_at:
                 self._merge()
         if self._connection is not None:
             self._connection.close()
@@ -236,8 +241,9 @@ class Writer:
             unit.known_messages[(new.source, new.digest)] = id_
         return state, id_
 
-    def _merge(self) -> None:
-        """Moves some fresh index entries to their place, between groups, in a short transaction of its own."""
+    def _merge(self) -> bool:
+        """Moves some fresh index entries to their place, between groups, in a short transaction of its own; whether more are left."""
+        self._merge_at = self.groups + MERGE_GROUPS
         try:
             if self._connection is None:
                 self._connection = self.database.raw()
@@ -246,6 +252,8 @@ class Writer:
         except (*self.database.races, *self.database.away) as e:
             self._forget()
             log.warning("index_merge_postponed", exc_info=e)
+            return False
+        return self._merged != START
 
     def _forget(self) -> None:
         if self._connection is not None:

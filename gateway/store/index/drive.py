@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.store.index.match import Driver, IdentifierRange, PostingRange, Row, StringRange
+from gateway.store.index.write import BATCHES
 
 __all__ = ["count", "fetch", "load", "run", "stream"]
 
@@ -19,17 +20,22 @@ CHUNK = 500
 TOP = "\U0010ffff"
 
 
+def _places(sqlite: bool) -> tuple[str, str]:
+    """Both tables of postings, up to the condition on the key."""
+    return "index_posting WHERE", f"index_fresh WHERE batch IN ({BATCHES if sqlite else 0}) AND"
+
+
 def run(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[Any]:
     """Rows of a statement written with `%s`, on either engine."""
     text = statement.replace("%s", "?") if connection.dialect.name == "sqlite" else statement
     return list(connection.exec_driver_sql(text, tuple(parameters)).fetchall())
 
 
-def _one(range_: PostingRange | StringRange | IdentifierRange, limit: int) -> tuple[str, list[Any]]:
+def _one(range_: PostingRange | StringRange | IdentifierRange, limit: int, sqlite: bool) -> tuple[str, list[Any]]:
     """Statement for the rids of one range, at most `limit` from each place."""
     if isinstance(range_, PostingRange):
-        part = "SELECT * FROM (SELECT rid FROM {} WHERE key = %s AND t BETWEEN %s AND %s LIMIT %s) AS {}"
-        return " UNION ALL ".join(part.format(t, a) for t, a in (("index_posting", "p"), ("index_fresh", "f"))), [*range_, limit] * 2
+        part = "SELECT * FROM (SELECT rid FROM {} key = %s AND t BETWEEN %s AND %s LIMIT %s) AS {}"
+        return " UNION ALL ".join(part.format(t, a) for t, a in zip(_places(sqlite), "pf", strict=True)), [*range_, limit] * 2
     if isinstance(range_, StringRange):
         return (
             "SELECT * FROM (SELECT rid FROM index_string WHERE slot = %s AND value >= %s AND value < %s LIMIT %s) AS s",
@@ -47,7 +53,7 @@ def count(connection: Connection, driver: Driver, cap: int) -> int:
     """About how many rows the driver leads to; `cap` means that many or more."""
     found = 0
     for range_ in driver:
-        statement, parameters = _one(range_, cap - found)
+        statement, parameters = _one(range_, cap - found, connection.dialect.name == "sqlite")
         found += int(run(connection, f"SELECT count(*) FROM ({statement}) AS c", parameters)[0][0])
         if found >= cap:
             return cap
@@ -58,7 +64,7 @@ def fetch(connection: Connection, driver: Driver, limit: int) -> set[int]:
     """The rids a driver leads to; more than `limit` when there are more."""
     found: set[int] = set()
     for range_ in driver:
-        statement, parameters = _one(range_, limit + 1)
+        statement, parameters = _one(range_, limit + 1, connection.dialect.name == "sqlite")
         found.update(row[0] for row in run(connection, statement, parameters))
     return found
 
@@ -81,10 +87,10 @@ def stream(connection: Connection, ranges: Sequence[PostingRange], descending: b
         parameters: list[Any] = []
         for key, low, high in ranges:
             low, high = _narrowed(low, high, descending, after)
-            for table in ("index_posting", "index_fresh"):
+            for table in _places(connection.dialect.name == "sqlite"):
                 place = f" AND (t, rid) {beyond} (%s, %s)" if after else ""
                 branches.append(
-                    f"SELECT * FROM (SELECT t AS at, rid AS who FROM {table} WHERE key = %s AND t BETWEEN %s AND %s{place} "
+                    f"SELECT * FROM (SELECT t AS at, rid AS who FROM {table} key = %s AND t BETWEEN %s AND %s{place} "
                     f"ORDER BY t {order}, rid {order} LIMIT %s) AS b{len(branches)}"
                 )
                 parameters += [key, low, high, *(after or ()), size]

@@ -2,8 +2,9 @@
 
 A posting is (key, t, rid): a 64-bit key of one searchable value, the resource's clinical time in µs since 1970, the resource. Postings are
 written to `index_fresh`, which stays small, and moved to `index_posting` in key order in small steps: random inserts into one big
-tree are what grows with size. `index_row` holds all keys, times, quantities and texts of a resource; it filters, and it says what
-an update has to take out.
+tree are what grows with size. On SQLite `batch` numbers the commits (or a few small ones together), so that new postings lie at the
+end of the tree and a commit writes few pages; a reader looks into each batch. On PostgreSQL it is always 0.
+`index_row` holds all keys, times, quantities and texts of a resource; it filters, and it says what an update has to take out.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ Exact = Text().with_variant(Text(collation="C"), "postgresql")
 """Text compared by its bytes, so that a prefix is a range."""
 
 
-def _postings(name: str) -> Table:
+def _postings(name: str, *first: Column[int]) -> Table:
     return Table(
         name,
         metadata,
+        *first,
         Column("key", Id, primary_key=True, autoincrement=False),
         Column("t", Id, primary_key=True, autoincrement=False),
         Column("rid", Id, primary_key=True, autoincrement=False),
@@ -29,7 +31,7 @@ def _postings(name: str) -> Table:
 
 
 posting = _postings("index_posting")
-fresh = _postings("index_fresh")
+fresh = _postings("index_fresh", Column("batch", Id, primary_key=True, autoincrement=False))
 
 row = Table(
     "index_row",

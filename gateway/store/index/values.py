@@ -166,11 +166,20 @@ def _reference(keys: Keys, slot: Slot, type_: str) -> Encode:
         draft.posted += posted
         draft.keys += rest
 
+    last: tuple[Any, Any, tuple[int, ...], tuple[int, ...]] = (None, None, (), ())
+
     def reference(value: Any, draft: Draft) -> None:
+        nonlocal last
         if not isinstance(value, dict):
             draft.keys.append(present)
             return
-        target, named, identifier = value.get("reference"), value.get("type"), value.get("identifier")
+        target = value.get("reference")
+        held, place, posted, rest = last
+        if value is held and target == place:  # the resources of one record share their references; the writer changes only where they point
+            draft.posted += posted
+            draft.keys += rest
+            return
+        named, identifier = value.get("type"), value.get("identifier")
         system = number = None
         if isinstance(identifier, dict):
             system, number = identifier.get("system"), identifier.get("value")
@@ -180,6 +189,7 @@ def _reference(keys: Keys, slot: Slot, type_: str) -> Encode:
             system if type(system) is str else "",
             number if type(number) is str else None,
         )
+        last = value, target, posted, rest
         draft.posted += posted
         draft.keys += rest
 

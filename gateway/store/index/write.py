@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -17,25 +17,32 @@ from gateway.store.index import tables
 from gateway.store.index.keys import Entries
 from gateway.store.index.values import LONGEST, normalised
 
-__all__ = ["START", "IndexRow", "IndexWriter"]
+__all__ = ["BATCHES", "START", "IndexRow", "IndexWriter"]
 
 Posting = tuple[int, int, int]
+BATCH_POSTINGS = 1000
+"""SQLite: small commits share a batch until it holds so many postings."""
+BATCHES = (
+    "WITH RECURSIVE b(n) AS (SELECT min(batch) FROM index_fresh UNION ALL "
+    "SELECT (SELECT min(batch) FROM index_fresh WHERE batch > n) FROM b WHERE n IS NOT NULL) SELECT n FROM b WHERE n IS NOT NULL"
+)
+"""SQLite: the numbers of all batches, one step down the tree for each."""
 START: Posting = (-(2**63), -(2**63), -(2**63))
-_COPY = struct.Struct(">hiqiqiq")
+_COPY = struct.Struct(">hiqiqiqiq")
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
+_KEY = itemgetter(0)
 _POSTING = "key, t, rid"
 _LAST = (
-    f"SELECT {_POSTING} FROM (SELECT {_POSTING} FROM index_fresh WHERE (key, t, rid) > (%s, %s, %s) ORDER BY key, t, rid LIMIT %s) AS step "
-    "ORDER BY key DESC, t DESC, rid DESC LIMIT 1"
+    f"SELECT {_POSTING} FROM (SELECT {_POSTING} FROM index_fresh WHERE batch = 0 AND (key, t, rid) > (%s, %s, %s) ORDER BY key, t, rid "
+    "LIMIT %s) AS step ORDER BY key DESC, t DESC, rid DESC LIMIT 1"
 )
 _ROW = tables.row.columns.keys()
 _STRING = tables.string.columns.keys()
 _IDENTIFIER = tables.identifier.columns.keys()
 
 
-@dataclass(frozen=True, slots=True)
-class IndexRow:
+class IndexRow(NamedTuple):
     """What one version of one resource brings to the index. rid: resource.rid. time: when it is written, µs since 1970."""
 
     rid: int
@@ -45,9 +52,11 @@ class IndexRow:
 
     def postings(self) -> list[Posting]:
         """(key, t, rid): its selective values at its clinical time, and its type at the time of writing."""
-        rid, entries = self.rid, self.entries
+        rid, _, time, entries = self
         t = entries.t
-        return [(k, t, rid) for k in entries.posting_keys] + [(entries.updated_key, self.time, rid)]
+        found = [(k, t, rid) for k in entries.posting_keys]
+        found.append((entries.updated_key, time, rid))
+        return found
 
 
 class _Engine(Protocol):
@@ -55,11 +64,15 @@ class _Engine(Protocol):
     def delete(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None: ...
     def append(self, cursor: Any, postings: Sequence[Posting]) -> None: ...
     def stored(self, cursor: Any, rids: Sequence[int]) -> list[tuple[Any, ...]]: ...
-    def last(self, cursor: Any, after: Posting, rows: int) -> Posting | None: ...
-    def move(self, cursor: Any, after: Posting, last: Posting) -> None: ...
+    def take_out(self, cursor: Any, postings: Sequence[Posting]) -> None: ...
+    def merge(self, cursor: Any, rows: int, after: Posting) -> Posting | None: ...
 
 
 class _Sqlite:
+    def __init__(self) -> None:
+        self._batch = 0
+        self._filled = BATCH_POSTINGS  # so that the first commit opens a batch of its own
+
     def insert(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             cursor.executemany(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)
@@ -69,21 +82,41 @@ class _Sqlite:
             cursor.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = ?' for c in columns)}", rows)
 
     def append(self, cursor: Any, postings: Sequence[Posting]) -> None:
-        cursor.executemany(f"INSERT OR IGNORE INTO index_fresh ({_POSTING}) VALUES (?, ?, ?)", postings)
+        if not postings:
+            return
+        if self._filled >= BATCH_POSTINGS:
+            ((last,),) = cursor.execute("SELECT COALESCE(max(batch), 0) FROM index_fresh").fetchall()
+            self._batch, self._filled = max(self._batch, last) + 1, 0
+        self._filled += len(postings)
+        batch = self._batch
+        cursor.executemany("INSERT OR IGNORE INTO index_fresh VALUES (?, ?, ?, ?)", [(batch, *posting) for posting in postings])
+
+    def take_out(self, cursor: Any, postings: Sequence[Posting]) -> None:
+        if postings:
+            cursor.executemany("DELETE FROM index_posting WHERE key = ? AND t = ? AND rid = ?", postings)
+            batches = [number for (number,) in cursor.execute(BATCHES).fetchall()]
+            rows = [(batch, *posting) for batch in batches for posting in postings]
+            cursor.executemany("DELETE FROM index_fresh WHERE batch = ? AND key = ? AND t = ? AND rid = ?", rows)
 
     def stored(self, cursor: Any, rids: Sequence[int]) -> list[tuple[Any, ...]]:
         marks = ", ".join("?" * len(rids))
         found: list[tuple[Any, ...]] = cursor.execute(f"SELECT {', '.join(_ROW)} FROM index_row WHERE rid IN ({marks})", list(rids)).fetchall()
         return found
 
-    def last(self, cursor: Any, after: Posting, rows: int) -> Posting | None:
-        found: Posting | None = cursor.execute(_LAST.replace("%s", "?"), (*after, rows)).fetchone()
-        return found
-
-    def move(self, cursor: Any, after: Posting, last: Posting) -> None:
-        between = "FROM index_fresh WHERE (key, t, rid) > (?, ?, ?) AND (key, t, rid) <= (?, ?, ?)"
-        cursor.execute(f"INSERT OR IGNORE INTO index_posting ({_POSTING}) SELECT {_POSTING} {between} ORDER BY key, t, rid", (*after, *last))
-        cursor.execute(f"DELETE {between}", (*after, *last))
+    def merge(self, cursor: Any, rows: int, after: Posting) -> Posting | None:
+        """`after`: (last key, width of a step, steps left). A step takes an equal part of the keys, which are hashes, of all batches."""
+        low, width, left = after
+        if after == START:
+            ((held,),) = cursor.execute("SELECT count(*) FROM index_fresh").fetchall()
+            left = -(-held // rows)
+            width = -(-(2**64) // left) if left else 0
+        if not left:
+            return None
+        high = min(low + width, 2**63 - 1)
+        between = f"FROM index_fresh WHERE batch IN ({BATCHES}) AND key >= ? AND key <= ?"
+        cursor.execute(f"INSERT OR IGNORE INTO index_posting ({_POSTING}) SELECT {_POSTING} {between} ORDER BY key, t, rid", (low, high))
+        cursor.execute(f"DELETE {between}", (low, high))
+        return None if left == 1 else (high, width, left - 1)
 
 
 class _Postgres:
@@ -100,24 +133,29 @@ class _Postgres:
     def append(self, cursor: Any, postings: Sequence[Posting]) -> None:
         if postings:
             line = _COPY.pack
-            with cursor.copy(f"COPY index_fresh ({_POSTING}) FROM STDIN (FORMAT BINARY)") as copy:
-                copy.write(_COPY_HEAD + b"".join([line(3, 8, key, 8, t, 8, rid) for key, t, rid in postings]) + _COPY_END)
+            with cursor.copy(f"COPY index_fresh (batch, {_POSTING}) FROM STDIN (FORMAT BINARY)") as copy:
+                copy.write(_COPY_HEAD + b"".join([line(4, 8, 0, 8, key, 8, t, 8, rid) for key, t, rid in postings]) + _COPY_END)
 
     def stored(self, cursor: Any, rids: Sequence[int]) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = cursor.execute(f"SELECT {', '.join(_ROW)} FROM index_row WHERE rid = ANY(%s)", [list(rids)]).fetchall()
         return found
 
-    def last(self, cursor: Any, after: Posting, rows: int) -> Posting | None:
-        found: Posting | None = cursor.execute(_LAST, (*after, rows)).fetchone()
-        return found
+    def take_out(self, cursor: Any, postings: Sequence[Posting]) -> None:
+        for table in ("index_fresh", "index_posting"):
+            self.delete(cursor, table, ("key", "t", "rid"), postings)
 
-    def move(self, cursor: Any, after: Posting, last: Posting) -> None:
+    def merge(self, cursor: Any, rows: int, after: Posting) -> Posting | None:
+        last: Posting | None = cursor.execute(_LAST, (*after, rows)).fetchone()
+        if last is None:
+            return None
         # one statement: what another writer commits meanwhile stays in index_fresh
         cursor.execute(
-            f"WITH moved AS (DELETE FROM index_fresh WHERE (key, t, rid) > (%s, %s, %s) AND (key, t, rid) <= (%s, %s, %s) RETURNING {_POSTING}) "
+            "WITH moved AS (DELETE FROM index_fresh WHERE batch = 0 AND (key, t, rid) > (%s, %s, %s) AND (key, t, rid) <= (%s, %s, %s) "
+            f"RETURNING {_POSTING}) "
             f"INSERT INTO index_posting ({_POSTING}) SELECT {_POSTING} FROM moved ORDER BY key, t, rid ON CONFLICT DO NOTHING",
             (*after, *last),
         )
+        return last
 
 
 class IndexWriter:
@@ -129,7 +167,11 @@ class IndexWriter:
     def add(self, cursor: Any, rows: Sequence[IndexRow]) -> None:
         """Entries of resources that the index does not hold yet (each rid once)."""
         engine = self._engine
-        engine.append(cursor, sorted(posting for row in rows for posting in row.postings()))
+        postings: list[Posting] = []
+        for row in rows:
+            postings += row.postings()
+        postings.sort(key=_KEY)  # near places of the tree are written one after the other
+        engine.append(cursor, postings)
         self._rows(cursor, rows)
 
     def update(self, cursor: Any, rows: Sequence[IndexRow]) -> None:
@@ -138,9 +180,7 @@ class IndexWriter:
             return
         old = self._take(cursor, [row.rid for row in rows])
         new = {posting for row in rows for posting in row.postings()}
-        gone = sorted(old - new)
-        for table in ("index_fresh", "index_posting"):
-            self._engine.delete(cursor, table, ("key", "t", "rid"), gone)
+        self._engine.take_out(cursor, sorted(old - new))
         self._engine.append(cursor, sorted(new - old))
         self._rows(cursor, rows)
 
@@ -148,19 +188,14 @@ class IndexWriter:
         """Takes deleted resources out of the index."""
         wanted = list(rids)
         if wanted:
-            gone = sorted(self._take(cursor, wanted))
-            for table in ("index_fresh", "index_posting"):
-                self._engine.delete(cursor, table, ("key", "t", "rid"), gone)
+            self._engine.take_out(cursor, sorted(self._take(cursor, wanted)))
 
     def merge_step(self, cursor: Any, rows: int = 5000, after: Posting = START) -> Posting | None:
-        """Moves at most `rows` postings above `after` from `index_fresh` to `index_posting`, in the caller's (short) transaction.
+        """Moves about `rows` postings from `index_fresh` to `index_posting`, in the caller's (short) transaction.
 
-        Gives where to go on, None when nothing is left above `after`: the round is done, start the next from `START`.
+        after: what the former step of the round gave. Gives where to go on, None when the round is done: start the next from `START`.
         """
-        last = self._engine.last(cursor, after, rows)
-        if last is not None:
-            self._engine.move(cursor, after, last)
-        return last
+        return self._engine.merge(cursor, rows, after)
 
     def _rows(self, cursor: Any, rows: Sequence[IndexRow]) -> None:
         """The rows beside the postings: all keys, strings, identifiers."""
