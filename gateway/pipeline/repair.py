@@ -43,8 +43,10 @@ class RemapReport:
 
 
 def replay(gateway: Gateway, message: StoredMessage) -> Receipt:
-    """Maps a stored message from its first row with the present maps. Holds it had on rows that are now another record's are resolved.
-    Conflict when only the head of the message was kept: half a message must not be written."""
+    """Maps a stored message from its first row with the present maps. What was set aside of rows that are now another record's (a key
+    that was not found before) is settled: its holds are resolved and it counts no more in the message's state.
+
+    Raises Conflict when only the head of the message was kept: half a message must not be written."""
     if message.media_type == IN_PART:
         raise Conflict(f"消息 {message.id} 只留存了开头, 不能重放; 请发送方拆小或修好后重发原文")
     receipt = gateway.ingest(message.source).process(message, again=True)
@@ -55,9 +57,11 @@ def replay(gateway: Gateway, message: StoredMessage) -> Receipt:
         for version, record in rows:
             if record not in now:
                 unit.raw.run("UPDATE hold SET state = 'resolved', decided = ? WHERE version = ? AND state = 'open'", [unit.now, version])
+                unit.raw.run("UPDATE record_version SET state = 'older' WHERE id = ?", [version])
 
-    if receipt.outcomes:
+    if receipt.state in ("mapped", "held", "partly"):  # read to its end
         gateway.writer.submit(Work(message.source, command=settle)).result()
+        receipt.state = gateway.writer.submit(Work(message.source, message=message.id, state="?")).result().state
     return receipt
 
 

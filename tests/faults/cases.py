@@ -13,7 +13,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "bad-input.md"
 @dataclass(frozen=True, slots=True)
 class Case:
     """One kind of bad input. answer: what the sender is told; kept: message state, and how much of the bytes; code and severity of the
-    finding; says, next: parts of its Chinese text; source: its source column or place, "" when the text itself names the place; mend: how it comes right."""
+    finding; says, next: parts of its Chinese text; source: its source column or place, "" when the text itself names the place; mend:
+    how it comes right."""
 
     title: str
     answer: str
@@ -342,21 +343,23 @@ def page() -> str:
 
 HEAD = """# What bad input gets
 
-Nothing is dropped: what the protocol or container refuses is answered and kept as `refused`, what a record lacks is a finding on that record, and the
-rest of the batch goes on. Written by `python -m tests.faults.cases`; each row is a test in `tests/faults/` that sends the input over the real protocol.
+Nothing is dropped: what the protocol or container refuses is answered and kept as `refused`, what a record lacks is a finding on that record,
+and the rest of the batch goes on. Written by `python -m tests.faults.cases`; each row is a test in `tests/faults/` that sends the input over
+the real protocol.
 
 | input | answer | kept as | what a person sees | how it comes right |
 | --- | --- | --- | --- | --- |
 """
 TAIL = """
-Findings are seen in the answer to the sender (HTTP outcome, MSA-3 and ERR, result sheet), in `yifang messages show`, and where a person must decide in
-`yifang holds list`; findings of a source itself (a lost column) in `yifang doctor`.
+Findings are seen in the answer to the sender (HTTP outcome, MSA-3 and ERR, result sheet), in `yifang messages show`, and where a person must
+decide in `yifang holds list`; findings of a source itself (a lost column) in `yifang doctor`.
 
 ## Mend and replay
 
-The original bytes are kept, so a fault on our side needs no sending again: mend the map, table or source profile in the site's mappings folder, then
-`yifang map check`, `yifang map activate`, and `yifang messages replay` with the message's number. `yifang map remap --preview` shows what the mended map
-would change in records that were written already. Of a message that was too large or broke off only the head is kept; it must be sent again.
+The original bytes are kept, so a fault on our side needs no sending again: mend the map, table or source profile in the site's mappings folder,
+look at `yifang map check` and `yifang map test` (`--accept` when the difference is what you want), then `yifang map activate`, and
+`yifang messages replay` with the message's number. `yifang map remap --preview` shows what the mended map would change in records that were
+written already. Of a message that was too large or broke off only the head is kept; it must be sent again.
 """
 
 

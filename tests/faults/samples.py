@@ -89,14 +89,18 @@ def oru(
         "patient": f"A{who.number:05d}^^^LIS^PI~{who.id_card}^^^^NI",
         "person": who.name,
         "born": who.born.replace("-", ""),
+        "panel": "BIO^生化^L",
+        "specimen": "SER^血清^HL70487",
     } | fields
+    control = control or f"M{number:05d}"
+    head = f"MSH|^~\\&|{value['application']}|H1|YIFANG|C1|{value['stamp']}||{value['type']}|{control}|P|2.5.1||||||{value['charset']}"
     lines = [
-        f"MSH|^~\\&|{value['application']}|H1|YIFANG|C1|{value['stamp']}||{value['type']}|{control or f'M{number:05d}'}|P|2.5.1||||||{value['charset']}",
+        head,
         f"PID|1||{value['patient']}||{value['person']}||{value['born']}|{'M' if who.number % 2 else 'F'}",
         f"ORC|RE|P{value['report']}|{value['report']}||CM",
-        f"OBR|1|P{value['report']}|{value['report']}|BIO^生化^L|R|20260105080000|20260105081500|||||||||||||||{value['stamp']}||LAB|F",
+        f"OBR|1|P{value['report']}|{value['report']}|{value['panel']}|R|20260105080000|20260105081500|||||||||||||||{value['stamp']}||LAB|F",
         *(f"OBX|{n}|NM|{code}||{result}|{unit}||N|||F" for n, (code, result, unit) in enumerate(results, 1)),
-        f"SPM|1|B{value['report']}||SER^血清^HL70487|||||||||||||20260105081000|20260105083000",
+        f"SPM|1|B{value['report']}||{value['specimen']}|||||||||||||20260105081000|20260105083000",
     ]
     return "".join(line + "\r" for line in lines).encode()
 
@@ -139,20 +143,20 @@ def follow_up(who: Resident, **cells: Any) -> dict[str, Any]:
     return row | cells
 
 
-def workbook(rows: Sequence[Mapping[str, Any]], *, rename: Mapping[str, str] | None = None) -> bytes:
+def workbook(rows: Sequence[Mapping[str, Any]], *, sheet: str = "高血压患者随访服务记录表") -> bytes:
     """An XLSX of the follow-up form; a cell `=...` is a formula whose cached value is #DIV/0!."""
     headers = list(dict.fromkeys(column for row in rows for column in row))
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
-        sheet = book.add_worksheet("高血压患者随访服务记录表")
-        sheet.write_row(0, 0, [(rename or {}).get(h, h) for h in headers])
+        page = book.add_worksheet(sheet)
+        page.write_row(0, 0, headers)
         for n, row in enumerate(rows, 1):
             for column, header in enumerate(headers):
                 cell = str(row.get(header, ""))
                 if cell.startswith("="):
-                    sheet.write_formula(n, column, cell, None, "#DIV/0!")
+                    page.write_formula(n, column, cell, None, "#DIV/0!")
                 else:
-                    sheet.write_string(n, column, cell)
+                    page.write_string(n, column, cell)
     return buffer.getvalue()
 
 

@@ -18,10 +18,12 @@ from typing import Any, Self
 
 import httpx
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from adapters.hl7v2.client import Acknowledgement, send
 from gateway import builtin
 from gateway.adapter import Adapter
+from gateway.cli import app
 from gateway.commands import execute
 from gateway.config import parse
 from gateway.service import Service, serving
@@ -249,6 +251,13 @@ class Town:
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(after, "utf-8")
 
+    def accept(self, *datasets: str) -> None:
+        """`yifang map test DATASET... --accept` on the site's folder."""
+        file = self.root / "maps.toml"
+        file.write_text('mappings = "mappings"\n', "utf-8")
+        done = CliRunner().invoke(app, ["map", "test", *datasets, "--accept", "--config", str(file)])
+        assert done.exit_code == 0, done.output
+
 
 class FrontEnd:
     """The front-end database (前置机) of the public-health platform, as its vendor keeps it; SQLite."""
@@ -272,18 +281,28 @@ class FrontEnd:
                 connection.execute(sa.text(f"CREATE TABLE {view} ({', '.join(f'{c} TEXT' for c in columns)})"))
         self.view()
 
-    def view(self, *, without: str = "") -> None:
-        """Defines the view anew, without one column if so said."""
-        names = ", ".join(c for c in self.columns if c != without)
+    def drop(self) -> None:
+        """The view is gone."""
         with self.engine.begin() as connection:
             connection.execute(sa.text(f"DROP VIEW IF EXISTS {PERSON_VIEW}"))
+
+    def view(self, *, without: str = "", rename: Mapping[str, str] | None = None) -> None:
+        """Defines the view anew, without one column or with a renamed one if so said."""
+        new = rename or {}
+        names = ", ".join(f"{c} AS {new.get(c, c)}" for c in self.columns if c != without)
+        self.drop()
+        with self.engine.begin() as connection:
             connection.execute(sa.text(f"CREATE VIEW {PERSON_VIEW} AS SELECT {names} FROM person"))
 
     def insert(self, **values: str) -> None:
         """One row of the view."""
         with self.engine.begin() as connection:
-            names = ", ".join(values)
-            connection.execute(sa.text(f"INSERT INTO person ({names}) VALUES ({', '.join(f':{c}' for c in values)})"), values)
+            self.insert_into(connection, values)
+
+    def insert_into(self, connection: sa.Connection, row: Mapping[str, str]) -> None:
+        """One row of the view within the vendor's transaction."""
+        names = ", ".join(row)
+        connection.execute(sa.text(f"INSERT INTO person ({names}) VALUES ({', '.join(f':{c}' for c in row)})"), dict(row))
 
 
 @lru_cache(maxsize=1)
