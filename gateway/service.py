@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -33,6 +35,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a feed that failed starts again: the first and the longest pause."""
 PATIENCE = 2.0
 """Seconds that the start waits for sources to say where they listen; those that need longer (a database that is away) follow later."""
+
+SWITCH = 0.0005
+"""Seconds after which a thread that computes lets others run. The writer gives way at every statement; with Python's 5 ms it would wait
+that long for its turn each time while a lane maps."""
 
 
 @dataclass(slots=True)
@@ -86,6 +92,10 @@ async def serving(site: Site) -> AsyncIterator[Service]:
     """Starts everything and yields when HTTP answers; stops in the reverse order: no new messages, what was accepted is finished, then
     deliveries, then the database. The caller holds the data folder (gateway/occupancy.py)."""
     service = Service(site)
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()  # maps, tables and definitions stay: the collector need not walk them again and again
+    gc.set_threshold(20_000, 20, 50)
     log = logger("service")
     loop = asyncio.get_running_loop()
     stop = threading.Event()
