@@ -113,18 +113,19 @@ class Round:
         if owed:
             self._deliver([Item(n[0], n[1], h.version, h.content, h.etag) for n, h in owed.items()])
         result.left = owed.keys() - result.sent.keys() - result.refused.keys() - self._parked
-        told = self._held(wanted | result.sent.keys())
-        if self.state.any_faults():
+        faulty, waiting = self.state.any_faults(), self.state.any_waits()
+        told = self._held(wanted | result.sent.keys()) if faulty or waiting else {}
+        if faulty:
             self.state.clear_faults(result.sent.keys() | {n for n, h in told.items() if h.content is None and not h.there})
-        if self.state.any_waits():
+        if waiting:
             result.woken |= self.state.waiting_for({n for n, h in told.items() if h.there or h.content is None})
         return result
 
     # -- what is held here and there ---------------------------------------------------------------------------------------------
 
     def _held(self, names: set[Name]) -> dict[Name, Held]:
-        found = {}
-        for name, held in self.ports.held(names).items():
+        found: dict[Name, Held] = {}
+        for name, held in self.ports.held(names).items() if names else ():
             just = self.result.sent.get(name)
             if just is not None:
                 found[name] = Held(held.version, held.content, just.version, just.etag, held.lane)
@@ -187,7 +188,7 @@ class Round:
         if not self.ports.keep():
             self.result.stop = Retry("lease-lost")
             return
-        names = [n for s in whole.sets(len(whole.items)) for n in s]
+        names = list(whole.items)  # in order: targets first
         reply = self.server.transaction(bundle(whole.entries(names, self.base)), len(names))
         self._failures = 0 if isinstance(reply, Accepted) else self._failures + 1
         match reply:

@@ -17,15 +17,15 @@ from gateway.clock import Clock
 from gateway.config import DestinationConfig
 from gateway.fhir.json import Resource, decode
 from gateway.log import logger
-from gateway.outbox import owed
 from gateway.outbox.bundle import Name
 from gateway.outbox.leases import Leases
 from gateway.outbox.round import Held, Ports, Result, Round
 from gateway.outbox.state import State
-from gateway.store import deliveries, resources
+from gateway.store import deliveries, resources, settlement
 from gateway.store.database import Database
-from gateway.store.deliveries import Lane, Sent
+from gateway.store.deliveries import Lane
 from gateway.store.scope import Scope
+from gateway.store.settlement import Sent
 from gateway.upstream import FhirServer, Paused, Retry
 
 LANES = 16
@@ -133,19 +133,22 @@ class Sender:
         return [decode(v.content) for v in stored if not v.deleted]
 
     def _settle(self, lanes: Sequence[Lane], result: Result, seen: dict[Name, tuple[int | None, str | None]]) -> None:
-        """Keeps what was sent, then owes what that wakes, then closes what is whole; after a crash in between it is only sent again.
-        What is left comes back later; on a lasting fault the destination pauses."""
+        """Keeps what was sent, owes what that wakes, closes what is whole, in one transaction; after a crash before it all is only sent
+        again. What is left comes back later; on a lasting fault the destination pauses."""
         name, now = self.destination.name, self.clock.now()
         nothing: tuple[int | None, str | None] = (None, None)
-        sent = [Sent(s.name[0], s.name[1], s.version, s.etag, seen.get(s.name, nothing)) for _, s in sorted(result.sent.items())]
-        overtaken = deliveries.keep(self.database, name, sent)
-        owed.again(self.database, name, {*overtaken, *result.woken}, now)
+        sent = [Sent(s.name[0], s.name[1], s.version, s.etag, seen.get(s.name, nothing)) for s in result.sent.values()]
+        done = {lane.name: [d.id for d in lane.deliveries if not result.left.intersection(d.items)] for lane in lanes}
+        whole = [lane for lane in lanes if len(done[lane.name]) == len(lane.deliveries)]
+        with settlement.writing(self.database) as raw:
+            overtaken = settlement.keep(raw, name, sent)
+            settlement.owe(raw, name, {*overtaken, *result.woken}, deliveries.micro(now))
+            closed = [d for ids in done.values() for d in ids]
+            settlement.close(raw, name, lanes[0].worker, closed, [lane.name for lane in whole], deliveries.micro(now))
         self._pace(result)
+        fault = result.stop or result.fault
         for lane in lanes:
-            done = [d.id for d in lane.deliveries if not result.left.intersection(d.items)]
-            deliveries.finish(self.database, lane, done=done, now=now)
-            if len(done) < len(lane.deliveries):
-                fault = result.stop or result.fault
+            if lane not in whole:
                 self._put_off([lane], self._due(lane, fault), fault.code if fault else "busy", attempt=fault is not None)
         self._report(lanes, result)
 

@@ -29,6 +29,8 @@ class State:
     def faults(self, names: Iterable[Name]) -> dict[Name, int]:
         """Name -> our version that the server refused, for those of the names that have one."""
         t = delivery_fault
+        if not self.any_faults():
+            return {}
         with self.database.engine.connect() as c:
             return {
                 (r.type, r.id): r.version

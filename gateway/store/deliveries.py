@@ -11,16 +11,17 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, select, text, update
 
 from gateway.store import tables as t
 from gateway.store.database import Database
 from gateway.store.messages import moment
-from gateway.store.unit import SHARED, SHARED_TYPES
+from gateway.store.raw import Raw
+from gateway.store.settlement import Sent, close, keep, lane_of, writing
 
 __all__ = [
     "Current", "Delivery", "Lane", "Queue", "Sent",
-    "abandon", "acquire", "block", "claim", "current", "finish", "give_back", "keep", "pause", "queue", "renew", "renew_all", "resume", "retry",
+    "abandon", "acquire", "block", "claim", "current", "finish", "give_back", "pause", "queue", "renew", "renew_all", "resume", "retry",
 ]  # fmt: skip
 
 ROWS = 64
@@ -50,17 +51,6 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A resource that the destination has now, in our version, under its ETag. seen: what `delivered` said before it was sent."""
-
-    type: str
-    id: str
-    version: int
-    etag: str | None
-    seen: tuple[int | None, str | None] = (None, None)
-
-
-@dataclass(frozen=True, slots=True)
 class Current:
     """A resource as it stands here, and what the destination has of it (None: nothing)."""
 
@@ -76,7 +66,7 @@ class Current:
     @property
     def lane(self) -> str:
         """The lane it is delivered from, when no record's set names it."""
-        return SHARED if self.resident is None or self.type in SHARED_TYPES else str(self.resident)
+        return lane_of(self.type, self.resident)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,42 +86,32 @@ def micro(moment: datetime) -> int:
 
 
 _CLAIM = """
-UPDATE delivery_lane SET state = 'leased', worker = :worker, lease = :until
-WHERE destination = :destination AND lane IN (
+UPDATE delivery_lane SET state = 'leased', worker = ?, lease = ?
+WHERE destination = ? AND lane IN (
   SELECT lane FROM delivery_lane
-  WHERE destination = :destination AND ((state = 'waiting' AND due <= :now) OR (state = 'leased' AND lease < :now))
-  ORDER BY CASE WHEN lane = 'shared' THEN 0 ELSE 1 END, due LIMIT :lanes {skip})
-  AND NOT EXISTS (SELECT 1 FROM destination_state WHERE destination = :destination AND paused)
+  WHERE destination = ? AND ((state = 'waiting' AND due <= ?) OR (state = 'leased' AND lease < ?))
+  ORDER BY CASE WHEN lane = 'shared' THEN 0 ELSE 1 END, due LIMIT ? {skip})
+  AND NOT EXISTS (SELECT 1 FROM destination_state WHERE destination = ? AND paused)
 RETURNING lane, attempts
 """
+_OWED = "SELECT id, seq, record, attempts, items FROM delivery WHERE destination = ? AND lane = ? AND state <> 'done' ORDER BY id LIMIT ?"
 
 
 def claim(database: Database, destination: str, worker: str, now: datetime, lease: timedelta, lanes: int) -> list[Lane]:
     """Leases lanes that are due (or whose lease ran out); none while the destination is paused. A lane with nothing owed becomes idle."""
     skip = "FOR UPDATE SKIP LOCKED" if database.dialect == "postgresql" else ""
-    values = {"worker": worker, "until": micro(now + lease), "destination": destination, "now": micro(now), "lanes": lanes}
-    with database.engine.begin() as connection:
-        found = connection.execute(text(_CLAIM.format(skip=skip)), values).all()
-        found = sorted(found, key=lambda row: (row.lane != "shared", row.lane))
-        claimed = []
-        for lane, attempts in found:
-            rows = _owed(connection, destination, lane)
+    values = (worker, micro(now + lease), destination, destination, micro(now), micro(now), lanes, destination)
+    claimed, empty = [], []
+    with writing(database) as raw:
+        for lane, attempts in sorted(raw.rows(_CLAIM.format(skip=skip), values), key=lambda r: (r[0] != "shared", r[0])):
+            rows = raw.rows(_OWED, (destination, lane, ROWS))
             if rows:
-                claimed.append(Lane(destination, lane, worker, attempts, tuple(rows)))
+                deliveries = tuple(Delivery(r[0], r[1], r[2], r[3], tuple((a, b) for a, b in json.loads(r[4]))) for r in rows)
+                claimed.append(Lane(destination, lane, worker, attempts, deliveries))
             else:
-                _release(connection, destination, lane, worker)
+                empty.append(lane)
+        close(raw, destination, worker, [], empty, micro(now))
     return claimed
-
-
-def _owed(connection: Connection, destination: str, lane: str) -> list[Delivery]:
-    d = t.delivery
-    query = (
-        select(d.c.id, d.c.seq, d.c.record, d.c.attempts, d.c["items"])
-        .where(d.c.destination == destination, d.c.lane == lane, d.c.state != "done")
-        .order_by(d.c.id)
-        .limit(ROWS)
-    )
-    return [Delivery(r[0], r[1], r[2], r[3], tuple((a, b) for a, b in json.loads(r[4]))) for r in connection.execute(query)]
 
 
 def _mine(destination: str, lane: str, worker: str) -> ColumnElement[bool]:
@@ -139,72 +119,32 @@ def _mine(destination: str, lane: str, worker: str) -> ColumnElement[bool]:
     return and_(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "leased", lanes.c.worker == worker)
 
 
-def _release(connection: Connection, destination: str, lane: str, worker: str) -> None:
-    """Ends a lease: idle when nothing is owed, else waiting. The row lock orders this with a writer that adds a delivery."""
-    lanes, d = t.delivery_lane, t.delivery
-    owed = select(d.c.id).where(d.c.destination == destination, d.c.lane == lane, d.c.state != "done").exists()
-    mine = _mine(destination, lane, worker)
-    connection.execute(update(lanes).where(mine).values(state="waiting", worker=None, lease=None, attempts=0, error=None))
-    connection.execute(
-        update(lanes).where(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "waiting", ~owed).values(state="idle")
-    )
-
-
 def current(database: Database, destination: str, items: Iterable[tuple[str, str]]) -> list[Current]:
     """Each (type, id) as it stands here, with the version and ETag that the destination has."""
-    r, d = t.resource, t.delivered
-    wanted = sorted(set(items))
-    found = []
-    with database.engine.connect() as connection:
-        for i in range(0, len(wanted), 300):
-            query = (
-                select(r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version, d.c.etag, r.c.resident)
-                .join(d, and_(d.c.destination == destination, d.c.type == r.c.type, d.c.id == r.c.id), isouter=True)
-                .where(tuple_(r.c.id, r.c.type).in_([(b, a) for a, b in wanted[i : i + 300]]))
-            )
-            found += [Current(x[0], x[1], x[2], bool(x[3]), bytes(x[4]), x[5], x[6], x[7]) for x in connection.execute(query)]
-    return found
+    wanted = set(items)
+    if not wanted:
+        return []
+    connection = database.engine.raw_connection()
+    try:
+        raw = Raw(connection.cursor(), database.dialect)
+        rows = raw.among(_CURRENT.format(destination.replace("'", "''"), "{}"), [id_ for _, id_ in wanted])
+    finally:
+        connection.close()
+    return [Current(x[0], x[1], x[2], bool(x[3]), bytes(x[4]), x[5], x[6], x[7]) for x in rows if (x[0], x[1]) in wanted]
 
 
-def keep(database: Database, destination: str, sent: Sequence[Sent]) -> list[tuple[str, str]]:
-    """Notes what the destination has now. Where another worker sent the same resource at the same time, the later ETag tells what
-    stands there; given are those of which an older version stands there: they must be sent again."""
-    overtaken = []
-    d = t.delivered
-    with database.engine.begin() as connection:
-        if database.dialect == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:d, 0))"), {"d": "delivered:" + destination})
-        rows = []
-        for s in sent:
-            which = (d.c.destination == destination, d.c.type == s.type, d.c.id == s.id)
-            found = connection.execute(select(d.c.version, d.c.etag).where(*which)).one_or_none()
-            stands = (s.version, s.etag)
-            if found is not None and tuple(found) != s.seen:
-                stands = max((tuple(found), stands), key=lambda x: (int(x[1]) if (x[1] or "").isdigit() else 0, x[0]))
-                if stands[0] < max(found[0], s.version):
-                    overtaken.append((s.type, s.id))
-            rows.append({"destination": destination, "type": s.type, "id": s.id, "version": stands[0], "etag": stands[1]})
-        if rows:
-            connection.execute(text(_DELIVERED), rows)
-    return overtaken
-
-
-_DELIVERED = """
-INSERT INTO delivered (destination, type, id, version, etag) VALUES (:destination, :type, :id, :version, :etag)
-ON CONFLICT (destination, type, id) DO UPDATE SET version = excluded.version, etag = excluded.etag
-"""
+_CURRENT = (
+    "SELECT r.type, r.id, r.version, r.deleted, r.content, d.version, d.etag, r.resident FROM resource r "
+    "LEFT JOIN delivered d ON d.destination = '{}' AND d.type = r.type AND d.id = r.id WHERE r.id {}"
+)
 
 
 def finish(database: Database, lane: Lane, *, done: Sequence[int], sent: Sequence[Sent] = (), now: datetime) -> None:
     """Notes what the destination has now, closes deliveries, and gives the lane back when all it was handed is done."""
-    d = t.delivery
-    if sent:
-        keep(database, lane.destination, sent)
-    with database.engine.begin() as connection:
-        if done:
-            connection.execute(update(d).where(d.c.id.in_(list(done))).values(state="done", done=micro(now)))
-        if {x.id for x in lane.deliveries} <= set(done):
-            _release(connection, lane.destination, lane.name, lane.worker)
+    whole = [lane.name] if {x.id for x in lane.deliveries} <= set(done) else []
+    with writing(database) as raw:
+        keep(raw, lane.destination, sent)
+        close(raw, lane.destination, lane.worker, done, whole, micro(now))
 
 
 def retry(database: Database, lane: Lane, due: datetime, error: str, *, attempt: bool = True) -> None:

@@ -20,7 +20,7 @@ from gateway.outbox import owed
 from gateway.outbox.reconcile import Reconciliation, reconcile
 from gateway.outbox.sender import Sender
 from gateway.outbox.state import State
-from gateway.store import deliveries
+from gateway.store import deliveries, settlement
 from gateway.upstream import FhirServer
 from tests.outbox.server import Fault, Server, lost_reply
 from tests.records.conftest import ENGINES, new_county  # noqa: F401 - the fixture, on both engines
@@ -458,7 +458,7 @@ def test_a_crash_between_sending_and_keeping_is_harmless(town: Town, monkeypatch
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(deliveries, "keep", crash)
+        patched.setattr(settlement, "keep", crash)
         with pytest.raises(Crash):
             town.sender.step("first life")
     restarted = town.another()

@@ -1,0 +1,114 @@
+"""The outcome of one round of deliveries, written in one transaction: what a destination has now, what is owed again, what is done.
+
+Raw SQL in sets (gateway/store/raw.py): a round closes some hundred resources in a dozen lanes, and a statement each would cost more than
+sending them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gateway.store.database import Database
+from gateway.store.raw import Raw
+from gateway.store.unit import SHARED, SHARED_TYPES
+
+Name = tuple[str, str]
+"""(type, id) of a resource."""
+
+_OWE = (
+    "INSERT INTO delivery_lane (destination, lane, state, due, attempts) VALUES (?, ?, 'waiting', ?, 0) ON CONFLICT (destination, lane) DO UPDATE "
+    "SET state = 'waiting', due = excluded.due WHERE delivery_lane.state = 'idle'"
+)
+_FREE = (
+    "UPDATE delivery_lane SET state = 'waiting', worker = NULL, lease = NULL, attempts = 0, error = NULL "
+    "WHERE destination = ? AND lane = ? AND state = 'leased' AND worker = ?"
+)
+_IDLE = (
+    "UPDATE delivery_lane SET state = 'idle' WHERE destination = ? AND lane = ? AND state = 'waiting' AND NOT EXISTS "
+    "(SELECT 1 FROM delivery d WHERE d.destination = delivery_lane.destination AND d.lane = delivery_lane.lane AND d.state <> 'done')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A resource that the destination has now, in our version, under its ETag. seen: what `delivered` said before it was sent."""
+
+    type: str
+    id: str
+    version: int
+    etag: str | None
+    seen: tuple[int | None, str | None] = (None, None)
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[Raw]:
+    """A write transaction on a pooled connection."""
+    connection = database.engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        if database.dialect == "sqlite":
+            cursor.execute("BEGIN IMMEDIATE")
+        yield Raw(cursor, database.dialect)
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        connection.close()
+
+
+def keep(raw: Raw, destination: str, sent: Sequence[Sent]) -> list[Name]:
+    """Notes what the destination has now. Where another worker sent the same resource at the same time, the later ETag tells what
+    stands there; given are those of which an older version stands there: they must be sent again."""
+    raw.lock(["delivered:" + destination] if sent else [])
+    query = "SELECT type, id, version, etag FROM delivered WHERE destination = '" + destination.replace("'", "''") + "' AND id {}"
+    found = {(r[0], r[1]): (r[2], r[3]) for r in raw.among(query, [s.id for s in sent])}
+    overtaken, rows = [], []
+    for s in sorted(sent, key=lambda s: (s.type, s.id)):
+        stands: tuple[int, str | None] = (s.version, s.etag)
+        there = found.get((s.type, s.id))
+        if there is not None and there != s.seen:
+            stands = max(there, stands, key=lambda x: (int(x[1]) if x[1] and x[1].isdigit() else 0, x[0]))
+            if stands[0] < max(there[0], s.version):
+                overtaken.append((s.type, s.id))
+        rows.append((destination, s.type, s.id, *stands))
+    raw.upsert("delivered", ("destination", "type", "id"), ("version", "etag"), rows)
+    return overtaken
+
+
+def owe(raw: Raw, destination: str, names: Iterable[Name], now: int, *, forget: bool = False) -> None:
+    """Adds deliveries of these resources in their lanes. now: µs since the epoch. forget: what the destination was known to have of
+    them is forgotten first, so that they are sent without If-Match."""
+    wanted = set(names)
+    lanes: dict[str, list[Name]] = {}
+    for type_, id_, resident, deleted, version in raw.among(
+        "SELECT type, id, resident, deleted, version FROM resource WHERE id {}", [i for _, i in wanted]
+    ):
+        if (type_, id_) not in wanted:
+            continue
+        lanes.setdefault(lane_of(type_, resident), []).append((type_, id_))
+        which = (destination, type_, id_)
+        if forget and deleted:  # a deletion is only sent of what is known to be there
+            raw.run("UPDATE delivered SET version = ?, etag = NULL WHERE destination = ? AND type = ? AND id = ?", (version - 1, *which))
+        elif forget:
+            raw.run("DELETE FROM delivered WHERE destination = ? AND type = ? AND id = ?", which)
+    rows = [(raw.number(), destination, lane, 0, None, json.dumps(items), "waiting", 0, now) for lane, items in sorted(lanes.items())]
+    raw.insert("delivery", ("id", "destination", "lane", "seq", "record", "items", "state", "attempts", "made"), rows)
+    raw.many(_OWE, [(destination, lane, now) for lane in sorted(lanes)])
+
+
+def lane_of(type_: str, resident: int | None) -> str:
+    """The lane a resource is delivered from, when no record's set names it."""
+    return SHARED if resident is None or type_ in SHARED_TYPES else str(resident)
+
+
+def close(raw: Raw, destination: str, worker: str, done: Sequence[int], whole: Iterable[str], now: int) -> None:
+    """Closes deliveries, and ends the leases of lanes all of whose handed deliveries are done: idle when nothing is owed, else waiting.
+    The row lock orders this with a writer that adds a delivery."""
+    raw.many("UPDATE delivery SET state = 'done', done = ? WHERE id = ?", [(now, d) for d in done])
+    lanes = sorted(whole)
+    raw.many(_FREE, [(destination, lane, worker) for lane in lanes])
+    raw.many(_IDLE, [(destination, lane) for lane in lanes])
