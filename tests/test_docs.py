@@ -20,6 +20,7 @@ PRELUDE = """set -euo pipefail
 make() { command make --no-print-directory -n -C "$REPOSITORY" "$@" >/dev/null; }  # the suite runs inside `make test`: dry runs only
 git() { echo "git $*"; }
 cd() { [ "$1" = yifang ] || command cd "$@"; }
+command -v curl >/dev/null || curl() { (command cd "$REPOSITORY" && PAGE="$OLDPWD" python -m tests.curl "$@"); }  # the suite needs none
 finish() { local status=$?; for job in $(jobs -p); do kill "$job" 2>/dev/null || true; done; wait; exit $status; }
 trap finish EXIT
 """

@@ -86,7 +86,11 @@ def configuration() -> str:
         "",
         GENERATED,
         "One file, checked whole at start: an unknown key, a wrong type or a contradiction is named with its place and the gateway does not start.",
-        "Relative paths are taken from the file's folder. A value `env:NAME` of a key that allows it is read from the environment: secrets never stand in the file.",
+        "Relative paths of keys on this page are taken from the file's folder; paths in a source's `options` from the working directory: write",
+        "them absolute. A value `env:NAME` of `store.database`, `authorization` and of options that say so is read from the environment: secrets",
+        "never stand in the file.",
+        "What stands in `options` is on the page of the adapter: [sqlview](adapters/sqlview.md), [hl7v2](adapters/hl7v2.md), [cda](adapters/cda.md), "
+        "[sheet](adapters/sheet.md), [restjson](adapters/restjson.md).",
         "",
     ]
     return "\n".join(intro + section("", Config)) + "\n"
@@ -96,9 +100,21 @@ def commands() -> str:
     """The page docs/commands.md."""
     from typer.main import get_command
 
-    from gateway.cli import app
+    from gateway.cli import EXIT_CODES, app
 
-    lines = ["# Commands", "", GENERATED]
+    lines = [
+        "# Commands",
+        "",
+        GENERATED,
+        "Every command has `--help`. `--config FILE` (or `YIFANG_CONFIG`) names the configuration; left out, it is `yifang.toml` of the working",
+        "directory. `--json` prints JSON for programs. Commands that need the database run through the gateway that serves it, else they open",
+        "it themselves.",
+        "",
+        "| exit code | meaning |",
+        "| --- | --- |",
+        *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()),
+        "",
+    ]
 
     def describe(command: click.Command, path: str) -> None:
         group = getattr(command, "commands", None)
@@ -107,7 +123,7 @@ def commands() -> str:
         if rows:
             lines.extend(["| | meaning |", "| --- | --- |"])
             for p in rows:
-                name = f"`{p.human_readable_name}`" if p.param_type_name == "argument" else " ".join(f"`{o}`" for o in p.opts)
+                name = f"`{str(p.name).upper()}`" if p.param_type_name == "argument" else " ".join(f"`{o}`" for o in p.opts)
                 lines.append(f"| {name} | {(getattr(p, 'help', '') or '').strip()} |")
             lines.append("")
         for name in sorted(group or {}):

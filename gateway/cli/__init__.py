@@ -1,5 +1,4 @@
-"""The command `yifang`. Exit codes: 0 done; 1 done, and something needs a person (a fault found, a record held or refused); 2 wrong use
-or configuration; 3 not possible now (database busy, server away); 4 a bug of ours."""
+"""The command `yifang`. What its exit codes mean stands in EXIT_CODES."""
 
 from __future__ import annotations
 
@@ -13,7 +12,16 @@ from gateway.cli import data, demo, maps, operate
 from gateway.errors import Conflict, MapError, TransientError, YifangError
 from gateway.log import place
 
-__all__ = ["app", "main"]
+__all__ = ["EXIT_CODES", "app", "main"]
+
+EXIT_CODES = {
+    0: "done",
+    1: "done, and something needs a person: a fault found, a record held or refused, both sides differ",
+    2: "wrong use or configuration",
+    3: "not possible now: the database is busy or away, the gateway does not answer",
+    4: "a bug of ours; told by type and place",
+    130: "interrupted",
+}
 
 app = typer.Typer(
     name="yifang",

@@ -174,10 +174,14 @@ def map_doc(
 
 @maps.command("explain")
 def map_explain(
-    record: Annotated[int, typer.Argument(help="Number of a record (`yifang messages show`).")], config: ConfigPath = DEFAULT, as_json: AsJson = False
+    record: Annotated[str, typer.Argument(help="Number of a record (`yifang messages show`), or `last`: the one that came last.")],
+    config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
     """Tell for every element that a record wrote: map line, form field, source column, raw value, functions, result."""
-    report = run(config, "map.explain", record=record)
+    if record != "last" and not record.isdecimal():
+        raise ConfigError(f"{record} 不是记录编号; 用 `yifang messages show 消息` 查看记录编号, 或写 last")
+    report = run(config, "map.explain", record=None if record == "last" else int(record))
     if as_json:
         show(report, True)
         return
@@ -202,7 +206,7 @@ def map_explain(
         ("functions", "函数"),
         ("line", "映射行"),
     )
-    show(rows, False, headings, f"记录 {record} {report['dataset']} {report['position']}")
+    show(rows, False, headings, f"记录 {report['record']} {report['dataset']} {report['position']}")
     for finding in report["findings"]:
         out.print(f"{finding['severity']} {finding['code']}: {finding['message']}", markup=False, soft_wrap=True)
 
