@@ -171,3 +171,42 @@ def test_table_targets_exist_in_the_value_sets_that_r4_requires(path: Path) -> N
         codes = {code for _, code in known}
         assert {r["target"] for r in rows} <= codes
     assert all(r["target_system"].startswith("http") and r["target"] for r in rows)
+
+
+def report(item: str, *, specimen: str = "", panel: str = "C01^生化", more: str = "") -> bytes:
+    """A report of one numeric result."""
+    spm = f"\rSPM|1|S1||{specimen}" if specimen else ""
+    return (
+        "MSH|^~\\&|LIS|H1|||20260107093000||ORU^R01|1|P|2.5.1\rPID|||A100003||林^溪||19710301|M"
+        f"\rOBR|1|A1|R1|{panel}|||20260107083000||||||||||||||||||F{more}\rOBX|1|NM|{item}||5.5||||||F{spm}"
+    ).encode()
+
+
+def code_of(content: bytes) -> str:
+    """LOINC code of the one result; "" when it has none."""
+    ((_, result),) = mapped(content)
+    (observation,) = [d.body for d in (*result.drafts, *result.withheld) if d.type == "Observation"]
+    return next((c["code"] for c in observation["code"]["coding"] if c["system"] == "http://loinc.org"), "")
+
+
+def test_every_item_is_reachable_by_an_abbreviation() -> None:
+    def column(table: str, name: str) -> set[str]:
+        return {r[name] for r in csv.DictReader((builtin.MAPPINGS / "tables" / f"{table}.csv").read_text("utf-8").splitlines())}
+
+    items = column("items", "loinc")
+    assert items == column("v2-lab-items", "target")
+    assert items <= column("lab-items", "target")
+
+
+@pytest.mark.parametrize(
+    ("item", "loinc"),
+    [("HCT^红细胞压积^L", "4544-3"), ("NEUT%^中性粒细胞^L", "770-8"), ("LYMPH%^淋巴^L", "736-9"), ("TBIL^总胆^L", "14631-6"), ("CHO^胆固醇^L", "14647-2"),
+     ("K^钾^L", "2823-3"), ("Na^钠^L", "2951-2"), ("Cl^氯^L", "2075-0"), ("GLU^葡萄糖^L", "14749-6"), ("PRO^蛋白^L", "")],
+)  # fmt: skip
+def test_usual_abbreviations_of_blood(item: str, loinc: str) -> None:
+    assert code_of(report(item)) == code_of(report(item, specimen="SER")) == loinc
+
+
+@pytest.mark.parametrize(("item", "loinc"), [("GLU^葡萄糖^L", "25428-4"), ("PRO^蛋白^L", "20454-5"), ("CREA^肌酐^L", ""), ("K^钾^L", "")])
+def test_the_same_abbreviation_in_urine_is_never_the_item_of_blood(item: str, loinc: str) -> None:
+    assert code_of(report(item, specimen="UR")) == code_of(report(item, panel="N01^尿常规")) == loinc
