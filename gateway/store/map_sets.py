@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 
 from gateway.store.database import Database
-from gateway.store.tables import finding, map_set, record, record_version
+from gateway.store.tables import finding, hold, map_set, record, record_version
 
 __all__ = ["active", "untranslated"]
 
@@ -18,15 +18,16 @@ def active(database: Database) -> bytes | None:
 
 
 def untranslated(database: Database, codes: tuple[str, ...] = ("untranslated-code", "unknown-code")) -> list[dict[str, str | int]]:
-    """Findings about codes on current record versions: dataset, source column, message, times; most frequent first."""
+    """Findings about codes on current record versions, and on those that wait for a person: dataset, source column, message, times;
+    most frequent first."""
     f, v, r = finding, record_version, record
     times = func.count().label("times")
     query = (
         select(r.c.dataset, f.c.locator, f.c.text, times)
         .select_from(f)
         .join(v, v.c.id == f.c.version)
-        .join(r, r.c.current == v.c.id)
-        .where(f.c.code.in_(codes))
+        .join(r, r.c.id == v.c.record)
+        .where(f.c.code.in_(codes), or_(r.c.current == v.c.id, exists().where(hold.c.version == v.c.id, hold.c.state == "open")))
         .group_by(r.c.dataset, f.c.locator, f.c.text)
         .order_by(times.desc())
     )

@@ -12,6 +12,8 @@ from gateway import builtin
 from tests.faults import samples
 from tests.faults.town import HOSPITAL, VILLAGE, Town
 
+pytestmark = pytest.mark.slow
+
 POST = "community/village_reading/sources/village_post.toml"
 METER = "community/village_reading/sources/meter_csv.toml"
 SHEET = "public_health/hypertension_followup/sources/vendor_c_xlsx.toml"

@@ -13,6 +13,8 @@ from tests.faults import samples
 from tests.faults.cases import CASES, Case, told
 from tests.faults.town import LIMIT, Town
 
+pytestmark = pytest.mark.slow
+
 
 def refused(town: Town, case: Case, source: str, content: bytes | None) -> StoredMessage:
     """The newest message of a source, which is refused with the case's finding; `content`: all its bytes, None when a part is kept."""

@@ -16,6 +16,8 @@ from tests.faults.cases import CASES, told
 from tests.faults.samples import Resident
 from tests.faults.town import Town
 
+pytestmark = pytest.mark.slow
+
 
 def wrong_digit(who: Resident) -> str:
     """The resident's ID-card number with a check digit that does not fit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from sqlalchemy import select
 
 from gateway.store import tables as t
@@ -11,6 +12,8 @@ from tests.faults import samples
 from tests.faults.cases import CASES, Case, told
 from tests.faults.samples import Resident
 from tests.faults.town import PERSON_VIEW, Town, until
+
+pytestmark = pytest.mark.slow
 
 PROFILE = "public_health/resident_profile/sources/vendor_b_view.toml"
 

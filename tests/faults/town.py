@@ -256,7 +256,7 @@ class Town:
         file = self.root / "maps.toml"
         file.write_text('mappings = "mappings"\n', "utf-8")
         done = CliRunner().invoke(app, ["map", "test", *datasets, "--accept", "--config", str(file)])
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, done.output or str(done.exception)
 
 
 class FrontEnd:

@@ -1,0 +1,1 @@
+"""Maps edited while the gateway runs."""
