@@ -43,6 +43,6 @@ def oru(n: int, person: int | None = None) -> bytes:
 
 
 def measured(value: str, n: int) -> str:
-    """The value as somebody else's would be: within 20 % of it, with as many digits."""
+    """The value as somebody else's would be: within 10 % of it, with as many digits."""
     number = Decimal(value)
-    return str((number * (80 + n % 41) / 100).quantize(number))
+    return str((number * (90 + n % 21) / 100).quantize(number))
