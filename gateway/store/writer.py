@@ -115,14 +115,18 @@ class Writer:
                     last = True
                     break
                 batch.append(more)
-            self.commit(batch)
+            self.step(batch)
             if last:
                 break
-            if self._merged != START or self.groups >= self._merge_at:
-                self._merge()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def step(self, batch: Sequence[Work]) -> None:
+        """Writes a group, then does the part of the index's merging that is due."""
+        self.commit(batch)
+        if self._merged != START or self.groups >= self._merge_at:
+            self._merge()
 
     def commit(self, batch: Sequence[Work]) -> None:
         """Writes a group and answers it. A piece that fails is answered alone; its neighbours are written without it."""
@@ -185,6 +189,7 @@ class Writer:
         applier.load(items)
         self._seen(unit, works)
         answers = [self._one(unit, applier, work) for work in works]
+        _words(unit, works)
         flush(unit, residents, self.indexer, self.index)
         return answers
 
@@ -227,7 +232,6 @@ class Writer:
     def _new_message(self, unit: Unit, work: Work, new: NewMessage, id_: int, outcomes: Sequence[RecordOutcome], *, fresh: bool) -> tuple[str, int]:
         """Stores a new message; one whose bytes are stored already and change nothing is only counted there."""
         state = new.state or message_state(Counter(o.state for o in outcomes))
-        _word(unit, new.source)
         known = unit.known_messages.get((new.source, new.digest))
         nothing = all(o.state == "repeat" for o in outcomes) if outcomes else new.state in ("refused", "failed")
         if known is not None and nothing:
@@ -272,8 +276,10 @@ def message_state(states: Counter[str]) -> str:
     return "refused" if refused == total else "partly"
 
 
-def _word(unit: Unit, source: str) -> None:
-    unit.raw.upsert("source_status", ("source",), ("last_word", "last_message", "silent_since"), [(source, unit.now, unit.now, None)])
+def _words(unit: Unit, works: Sequence[Work]) -> None:
+    """Notes which sources sent something."""
+    heard = sorted({w.message.source for w in works if isinstance(w.message, NewMessage)})
+    unit.raw.upsert("source_status", ("source",), ("last_word", "last_message", "silent_since"), [(s, unit.now, unit.now, None) for s in heard])
 
 
 def _runs(works: Sequence[Work]) -> list[list[Work]]:
