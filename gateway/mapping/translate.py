@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.errors import Fault, Finding
+from gateway.errors import Fault, Finding, Severity
 from gateway.mapping import plan
 from gateway.terminology.tables import Code, CodeTable
 
@@ -23,6 +23,7 @@ class Translator:
         source = line.source
         self.field = source.field if isinstance(source, plan.Read | plan.Item) else None
         self.type, self.required, self.table, self.base, self.report = line.type, line.required, table, base, report
+        self.severity: Severity = (self.field.severity if self.field else None) or "hold"  # of a `code`: as fields.csv says of the field
         self.national: dict[str, Code] = {c.code: c for c in (self.field.codes or ())} if self.field else {}
         self.local = f"{authority}/codes/{self.field.name}" if self.field else ""
         self.hit: dict[str | None, Any] = {}
@@ -51,8 +52,9 @@ class Translator:
         """What is written for a code that the table does not know, and what is said of it."""
         shown = raw if raw is not None else code
         if self.required:
-            message = f"代码 {shown} 在对照表 {self.table.name} 里没有对应, 这里必须有; 请在 {self.table.file} 加一行, 或更正来源的代码"
-            return None, Fault("untranslated-code", message, "hold")
+            left = "这里必须有" if self.severity == "hold" else "这一项不写"
+            message = f"代码 {shown} 在对照表 {self.table.name} 里没有对应, {left}; 请在 {self.table.file} 加一行, 或更正来源的代码"
+            return None, Fault("untranslated-code", message, self.severity)
         fault = None
         if code is not None and (not self.national or code in self.national):
             message = f"代码 {shown} 在对照表 {self.table.name} 里没有对应, 只写了来源代码; 请在 {self.table.file} 加一行"

@@ -200,7 +200,8 @@ def test_every_item_is_reachable_by_an_abbreviation() -> None:
 
 @pytest.mark.parametrize(
     ("item", "loinc"),
-    [("HCT^红细胞压积^L", "4544-3"), ("NEUT%^中性粒细胞^L", "770-8"), ("LYMPH%^淋巴^L", "736-9"), ("TBIL^总胆^L", "14631-6"), ("CHO^胆固醇^L", "14647-2"),
+    [("HCT^红细胞压积^L", "4544-3"), ("NEUT%^中性粒细胞^L", "770-8"), ("LYMPH%^淋巴^L", "736-9"), ("TBIL^总胆^L", "14631-6"),
+     ("CHO^胆固醇^L", "14647-2"),
      ("K^钾^L", "2823-3"), ("Na^钠^L", "2951-2"), ("Cl^氯^L", "2075-0"), ("GLU^葡萄糖^L", "14749-6"), ("PRO^蛋白^L", "")],
 )  # fmt: skip
 def test_usual_abbreviations_of_blood(item: str, loinc: str) -> None:
