@@ -274,10 +274,19 @@ class Applier:
         patients = tuple((path, sources[id(claim)]) for path, claim in draft.patients)
         c = ContributionState(state.rid, record.id, person, part, version.rank, draft.compose, draft.by, present, None if sole and present else
                               stored(draft.body), patients, draft.clear, record.authority, record.key, body=draft.body)  # fmt: skip
+        if not state.whole:
+            self._uncover(c, record)
         if old is not None:
             self._unlink(old, patients)
-            c.fresh, c.dirty = old.fresh, True
+            c.fresh, c.dirty, c.was = old.fresh, True, old.was
         self.unit.add_contribution(c, record)
+
+    def _uncover(self, c: ContributionState, record: RecordState) -> None:
+        """A record that says something else of a shared resource than before no longer covers what others say."""
+        said = (c.compose, c.by, c.present, c.content, c.patients)
+        own = (o for o in record.contributions.values() if o.resource == c.resource)
+        if c.cleared or any((o.compose, o.by, o.present, o.content, o.patients) != said for o in own):
+            self.unit.load_covered(c.resource)
 
     def _unlink(self, old: ContributionState, patients: tuple[tuple[str, int], ...]) -> None:
         for path, source in old.patients:
@@ -293,6 +302,7 @@ class Applier:
             if key in said or not c.present or (mode == "delta" and c.part != part):
                 continue
             gone.append(c.resource)
+            self.unit.load_covered(c.resource)
             if c.person or (mode == "delta" and any(k[0] == c.resource and k[2] != part for k in record.contributions)):
                 self.unit.drop_contribution(c, record)
             else:

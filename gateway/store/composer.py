@@ -95,6 +95,8 @@ class Composer:
         for source, former in moved.items():
             patient = self.residents.claims[source].patient
             assert patient is not None
+            unit.load_covered(former)
+            unit.load_covered(patient)
             for c in [c for c in unit.resources[former].contributions.values() if c.person == source]:
                 unit.drop_contribution(c, by_id.get(c.record))
                 carried = ContributionState(patient, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, c.patients,
@@ -134,7 +136,8 @@ class Composer:
         """What every record says of the resource, the versions of delta records folded into one."""
         groups: dict[tuple[int, int], list[ContributionState]] = {}
         for c in state.contributions.values():
-            groups.setdefault((c.record, c.person), []).append(c)
+            if not c.covered:
+                groups.setdefault((c.record, c.person), []).append(c)
         said = []
         for parts in groups.values():
             parts.sort(key=lambda c: c.rank)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from gateway.store.composer import patients_json
+from gateway.store.cover import settle
 from gateway.store.index.keys import Entries
 from gateway.store.index.write import IndexRow, IndexWriter
 from gateway.store.residents import Residents
@@ -26,7 +27,7 @@ class EntriesOf(Protocol):
 
 _MESSAGE = ("id", "source", "name", "peer", "media_type", "charset", "digest", "size", "received", "state", "rows", "fresh", "repeats", "reason")
 _VERSION = ("id", "record", "number", "message", "source", "row", "position", "stamp", "digest", "rank", "state", "map_version", "seq")
-_CONTRIBUTION = ("resource", "record", "person", "part", "rank", "compose", "by", "present", "content", "patients", "cleared")
+_CONTRIBUTION = ("resource", "covered", "record", "person", "part", "rank", "compose", "by", "present", "content", "patients", "cleared")
 _RESOURCE = ("rid", "type", "id", "version", "seq", "time", "deleted", "resident", "custodian", "record", "content")
 _FINDING = ("id", "source", "message", "version", "code", "severity", "text", "target", "locator", "line", "time")
 
@@ -79,23 +80,24 @@ def _row(s: ResourceState) -> tuple[Any, ...]:
 
 
 def _contributions(unit: Unit) -> None:
-    gone = [(c.resource, c.record, c.person, c.part) for c in unit.gone_contributions]
-    unit.raw.many("DELETE FROM contribution WHERE resource = ? AND record = ? AND person = ? AND part = ?", gone)
-    fresh, dirty = [], []
+    gone = [(c.resource, c.was, c.record, c.person, c.part) for c in unit.gone_contributions]
+    rows = []
     for s in unit.resources.values():
         if s.version:
+            if len(s.contributions) > 1 and any(c.fresh or c.dirty for c in s.contributions.values()):
+                settle(s.contributions.values())
             for c in s.contributions.values():
-                if c.fresh:
-                    fresh.append(_contribution(c))
-                elif c.dirty:
-                    dirty.append(_contribution(c))
-    unit.raw.insert("contribution", _CONTRIBUTION, fresh)
-    unit.raw.upsert("contribution", _CONTRIBUTION[:4], _CONTRIBUTION[4:], dirty)
+                if c.fresh or c.dirty:
+                    rows.append(_contribution(c))
+                    if not c.fresh:
+                        gone.append((c.resource, c.was, c.record, c.person, c.part))
+    unit.raw.many("DELETE FROM contribution WHERE resource = ? AND covered = ? AND record = ? AND person = ? AND part = ?", gone)
+    unit.raw.insert("contribution", _CONTRIBUTION, rows)
 
 
 def _contribution(c: ContributionState) -> tuple[Any, ...]:
     cleared = json.dumps(c.cleared) if c.cleared else None
-    return (c.resource, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, patients_json(c.patients), cleared)
+    return (c.resource, c.covered, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, patients_json(c.patients), cleared)
 
 
 def _residents(unit: Unit, residents: Residents) -> None:

@@ -56,7 +56,8 @@ class RecordState:
 
 @dataclass(slots=True)
 class ContributionState:
-    """One row of `contribution`. content None: the resource's own content."""
+    """One row of `contribution`. content None: the resource's own content. covered: a newer one says the same (gateway/store/cover.py);
+    was: what the database has of that."""
 
     resource: int
     record: int
@@ -74,11 +75,14 @@ class ContributionState:
     fresh: bool = True
     dirty: bool = False
     body: Body | None = None
+    covered: bool = False
+    was: bool = False
 
 
 @dataclass(slots=True)
 class ResourceState:
-    """One current resource. version 0: not written yet. past: versions superseded inside this group."""
+    """One current resource. version 0: not written yet. past: versions superseded inside this group. whole: its covered contributions
+    are here too, or it is new."""
 
     rid: int
     type: str
@@ -94,6 +98,7 @@ class ResourceState:
     stored: int = 0  # version that the database has, 0: none
     head: int = 0  # length of content before what is compared
     body: Body | None = None  # of the newest version, when this group wrote it
+    whole: bool = True
     past: list[tuple[Any, ...]] = field(default_factory=list)
     contributions: dict[tuple[int, int, str], ContributionState] = field(default_factory=dict)  # by (record, person, part)
 

@@ -87,6 +87,7 @@ contribution = Table(
     "contribution",
     metadata,
     Column("resource", Id, primary_key=True, autoincrement=False),
+    Column("covered", Boolean, primary_key=True),  # a newer contribution of the same authority says the same (gateway/store/cover.py)
     Column("record", Id, primary_key=True, autoincrement=False),
     Column("person", Id, primary_key=True, autoincrement=False),  # source_patient of a Patient contribution, else 0
     Column("part", Text, primary_key=True),  # rank of the version in delta profiles (each is kept), "" in snapshots

@@ -20,7 +20,8 @@ _RECORD = "SELECT id, authority, dataset, key, current, rank, versions, person F
 _VERSION = "SELECT record, id, number, message, stamp, digest, rank, state, map_version, seq FROM record_version WHERE record {} ORDER BY number"
 _RESOURCE = "SELECT rid, type, id, version, seq, time, deleted, resident, custodian, record, content FROM resource WHERE "
 _CONTRIBUTION = (
-    "SELECT c.resource, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, c.patients, c.cleared, r.authority, r.key "
+    "SELECT c.resource, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, c.patients, c.cleared, r.authority, r.key, "
+    "c.covered "
     "FROM contribution c JOIN record r ON r.id = c.record WHERE "
 )
 
@@ -64,14 +65,15 @@ class Unit:
         by_id = {r.id: r for r in self.records.values()}
         for record, *version in self.raw.among(_VERSION, known):
             by_id[record].known.append(Version(*version))
-        rids: set[int] = set()
-        rids.update(row[0] for row in self.raw.among("SELECT resource FROM contribution WHERE record {}", known))
+        own = self.raw.among(_CONTRIBUTION + "c.record {}", known)
+        rids = {row[0] for row in own}
         for rid in rids & self.resources.keys():
             for c in self.resources[rid].contributions.values():
                 if c.record in by_id:
                     by_id[c.record].contributions[(rid, c.person, c.part)] = c
         names = {(d.type, d.id) for i in items for d in i.result.drafts if d.id}
         self.load_resources(rids=rids, names=names)
+        self._take_contributions(own)
 
     def _load_records(self, keys: set[tuple[str, str, str]]) -> None:
         lock = "" if self.raw.sqlite else "ORDER BY id FOR UPDATE"
@@ -93,23 +95,36 @@ class Unit:
             if row[0] not in self.resources:
                 rid, type_, id_, version, seq, time, deleted, resident, custodian, record, content = row
                 state = ResourceState(rid, type_, id_, version, seq, time, bool(deleted), resident, custodian, record, bytes(content), version)
-                state.head = head_length(state.content)
+                state.head, state.whole = head_length(state.content), False
                 self.resources[state.rid] = self.by_name[(state.type, state.id)] = state
                 found.append(state.rid)
         if found:
             self._load_contributions(found)
 
+    def load_covered(self, rid: int) -> None:
+        """Reads the contributions of a resource that are covered: what covers them is about to change, vanish or move."""
+        state = self.resources[rid]
+        if not state.whole:
+            state.whole = True
+            self._take_contributions(self.raw.among(_CONTRIBUTION + "c.covered = TRUE AND c.resource {}", [rid]))
+            for c in state.contributions.values():
+                c.covered = False  # until it is settled at the end of the group
+
     def _load_contributions(self, rids: Sequence[int]) -> None:
-        by_record = {r.id: r for r in self.records.values()}
-        for row in self.raw.among(_CONTRIBUTION + "c.resource {}", rids):
-            patients = tuple((p, s) for p, s in json.loads(row[9])) if row[9] else ()
-            cleared = tuple(json.loads(row[10])) if row[10] else ()
-            content = None if row[8] is None else bytes(row[8])
-            rid, record, person, part, rank, kind, by = row[:7]
-            c = ContributionState(rid, record, person, part, rank, kind, by, bool(row[7]), content, patients, cleared, row[11], row[12], fresh=False)
-            self.resources[c.resource].contributions[(c.record, c.person, c.part)] = c
-            if c.record in by_record:
-                by_record[c.record].contributions[(c.resource, c.person, c.part)] = c
+        self._take_contributions(self.raw.among(_CONTRIBUTION + "c.covered = FALSE AND c.resource {}", rids))
+
+    def _take_contributions(self, rows: Sequence[Any]) -> None:
+        by_record = {r.id: r for r in self.records.values()} if rows else {}
+        for rid, record, person, part, rank, kind, by, present, content, patients, cleared, authority, key, covered in rows:
+            if (record, person, part) in self.resources[rid].contributions:
+                continue
+            pairs = tuple((p, s) for p, s in json.loads(patients)) if patients else ()
+            c = ContributionState(rid, record, person, part, rank, kind, by, bool(present), None if content is None else bytes(content), pairs,
+                                  tuple(json.loads(cleared)) if cleared else (), authority, key, fresh=False, covered=bool(covered),
+                                  was=bool(covered))  # fmt: skip
+            self.resources[rid].contributions[(record, person, part)] = c
+            if record in by_record:
+                by_record[record].contributions[(rid, person, part)] = c
 
     # -- records and resources ---------------------------------------------------------------------------------------------------
 

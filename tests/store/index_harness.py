@@ -38,7 +38,8 @@ class Store:
 
     def put(self, *resources: dict[str, Any]) -> None:
         """Writes each resource, new or as its next version, in one commit."""
-        added, updated = [], []
+        added: list[IndexRow] = []
+        updated: list[IndexRow] = []
         with self.engine.begin() as connection:
             for resource in resources:
                 self.clock += 1_000_000

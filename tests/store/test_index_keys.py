@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import struct
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def test_text_is_compared_without_case_width_accent_and_blanks() -> None:
 
 def test_every_read_of_the_store_takes_a_scope() -> None:
     """Public functions and methods that are handed a connection to read resources by also take the caller's Scope."""
-    readers = [search.search, search.holders, search.Searcher.search]
+    readers: list[Callable[..., Any]] = [search.search, search.holders, search.Searcher.search]
     for reader in readers:
         assert "scope" in inspect.signature(reader).parameters
     missing = []
