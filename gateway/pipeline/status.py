@@ -17,7 +17,8 @@ __all__ = ["SourceStatus", "statuses"]
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. resources: current resources that its records wrote last; silent: longer without a word than `silent_after`."""
+    """One source. resources: current resources that its records wrote last; silent: longer without a word than `silent_after`,
+    counted from the gateway's first start while it never spoke."""
 
     name: str
     adapter: str
@@ -47,11 +48,13 @@ def statuses(database: Database, config: Config, now: datetime) -> list[SourceSt
             select(v.c.source, func.count()).select_from(r).join(c, c.c.id == r.c.record).join(v, v.c.id == c.c.current).group_by(v.c.source)
         )
         words = {name: word for name, word in connection.execute(select(s.c.source, s.c.last_word))}
+        first = connection.scalar(select(func.min(t.map_set.c.activated)))
+    began = now if first is None else moment(first)
     answer = []
     for source in config.source:
         word = words.get(source.name)
         last = None if word is None else moment(word)
-        silent = source.silent_after is not None and (last is None or now - last > timedelta(hours=source.silent_after))
+        silent = source.silent_after is not None and now - (last or began) > timedelta(hours=source.silent_after)
         n = source.name
         answer.append(
             SourceStatus(
