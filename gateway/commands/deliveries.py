@@ -57,8 +57,7 @@ def listing(site: Site) -> list[dict[str, Any]]:
 def resume(site: Site, *, destination: str) -> dict[str, Any]:
     """Goes on with a destination, and owes again what it refused."""
     known = _named(site, destination)
-    state = State(site.database, known.name)
-    again = state.clear_faults()
+    again = State(site.database, known.name).clear_refused()
     owed.again(site.database, known.name, again, site.clock.now())
     deliveries.resume(site.database, known.name, site.clock.now())
     return {"destination": known.name, "state": "running", "again": len(again)}
@@ -75,6 +74,7 @@ def reconciled(site: Site, *, destination: str | None = None, resend: bool = Fal
     for config in chosen:
         report = reconcile(site.database, config.name, FhirServer(config), site.config.base)
         again = [*report.lost, *report.different] if resend else []
+        State(site.database, config.name).clear_faults(again)
         owed.again(site.database, config.name, again, site.clock.now(), forget=True)
         names = {key: [f"{t}/{i}" for t, i in getattr(report, key)[:100]] for key in ("lost", "different")}
         counts = {key: getattr(report, key) for key in ("held", "equal", "waiting", "unsettled")}

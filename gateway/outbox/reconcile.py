@@ -36,7 +36,8 @@ class Held:
 @dataclass(slots=True)
 class Reconciliation:
     """Counts of one destination. held, equal: living resources; waiting: owed and not sent yet; unsettled: refused there or waiting for
-    a target; lost: sent, and not there; different: there with other content, or there although it was deleted here."""
+    a target; lost: sent, and not there; different: there with other content (also what someone else wrote, and we did not overwrite),
+    or there although it was deleted here."""
 
     destination: str
     held: int = 0
@@ -51,7 +52,7 @@ def reconcile(database: Database, destination: str, server: FhirServer, base: st
     """Reads everything on both sides. base: the deployment's canonical base. Raises TransientError or TerminalError when the server
     cannot be read."""
     report = Reconciliation(destination)
-    unsettled = _unsettled(database, destination)
+    unsettled, conflicts = _unsettled(database, destination)
     state = State(database, destination)
     for batch in _batches(database, destination):
         there = _there(server, [h for h in batch if h.sent])
@@ -60,7 +61,9 @@ def reconcile(database: Database, destination: str, server: FhirServer, base: st
         for held in batch:
             report.held += held.content is not None
             theirs = there.get(held.name)
-            if held.sent < held.version:
+            if held.name in conflicts:
+                report.different.append(held.name)
+            elif held.sent < held.version:
                 known = held.name in unsettled
                 report.unsettled += known
                 report.waiting += not known
@@ -93,13 +96,14 @@ def _judge(database: Database, report: Reconciliation, doubtful: Sequence[tuple[
             report.different.append(held.name)
 
 
-def _unsettled(database: Database, destination: str) -> set[Name]:
+def _unsettled(database: Database, destination: str) -> tuple[set[Name], set[Name]]:
+    """(refused or waiting for a target and not sent, written by someone else and not overwritten)."""
+    f, w = delivery_fault, delivery_wait
     with database.engine.connect() as c:
-        rows = [
-            *c.execute(select(delivery_fault.c.type, delivery_fault.c.id).where(delivery_fault.c.destination == destination)),
-            *c.execute(select(delivery_wait.c.type, delivery_wait.c.id).where(delivery_wait.c.destination == destination, ~delivery_wait.c.sent)),
-        ]
-    return {(r.type, r.id) for r in rows}
+        faults = c.execute(select(f.c.type, f.c.id, f.c.kind).where(f.c.destination == destination)).all()
+        waits = c.execute(select(w.c.type, w.c.id).where(w.c.destination == destination, ~w.c.sent)).all()
+    conflicts = {(r.type, r.id) for r in faults if r.kind == "conflict"}
+    return {(r.type, r.id) for r in (*faults, *waits)} - conflicts, conflicts
 
 
 def _batches(database: Database, destination: str) -> Iterator[list[Held]]:

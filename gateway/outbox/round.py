@@ -348,7 +348,10 @@ class Round:
         if loosely(theirs) in {loosely(v) for v in self.ports.versions(name)}:
             self._etags[name] = there[0]
             return False
-        text = f"目标服务器上的 {name[0]}/{name[1]} 被别的系统改写(其版本 {there[0]}), 未覆盖; 请核对双方内容, 再运行 `yifang deliveries resume`"
+        text = (
+            f"目标服务器上的 {name[0]}/{upstream_id(name[1])} 被别的系统改写(其版本 {there[0]}), 未覆盖; "
+            "请核对双方内容, 以本网关为准时运行 `yifang deliveries reconcile --resend`"
+        )
         self.result.refused[name] = text
         self.state.record_fault(name, whole.items[name].version, "conflict", text, self.now())
         return False

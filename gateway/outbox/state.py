@@ -48,20 +48,21 @@ class State:
             values = {"destination": self.destination, "type": name[0], "id": name[1], "version": version, "kind": kind, "error": error}
             c.execute(insert(t).values(**values, time=int(now.timestamp() * 1_000_000)))
 
-    def clear_faults(self, names: Iterable[Name] | None = None) -> list[Name]:
-        """Forgets faults (all of the destination when names is None) and says which they were."""
+    def clear_faults(self, names: Iterable[Name]) -> None:
+        """Forgets the faults of these resources."""
         t = delivery_fault
         with self.database.engine.begin() as c:
-            if names is None:
-                found = [(r.type, r.id) for r in c.execute(select(t.c.type, t.c.id).where(t.c.destination == self.destination))]
-                c.execute(delete(t).where(t.c.destination == self.destination))
-                return found
-            found = []
             for chunk in _chunks(names):
-                which = (t.c.destination == self.destination, tuple_(t.c.type, t.c.id).in_(chunk))
-                found += [(r.type, r.id) for r in c.execute(select(t.c.type, t.c.id).where(*which))]
-                c.execute(delete(t).where(*which))
-            return found
+                c.execute(delete(t).where(t.c.destination == self.destination, tuple_(t.c.type, t.c.id).in_(chunk)))
+
+    def clear_refused(self) -> list[Name]:
+        """Forgets everything that the server refused, and says what it was. What someone else wrote there stays a conflict."""
+        t = delivery_fault
+        which = (t.c.destination == self.destination, t.c.kind == "refused")
+        with self.database.engine.begin() as c:
+            found = [(r.type, r.id) for r in c.execute(select(t.c.type, t.c.id).where(*which))]
+            c.execute(delete(t).where(*which))
+        return found
 
     def wait(self, awaited: Mapping[Name, Iterable[Name]], *, sent: bool) -> None:
         """Item -> targets it waits for. sent: it went up already, with identifiers in place of those references."""

@@ -21,6 +21,7 @@ from gateway.outbox.reconcile import Reconciliation, reconcile
 from gateway.outbox.sender import Sender
 from gateway.outbox.state import State
 from gateway.store import deliveries, settlement
+from gateway.store.settlement import Sent
 from gateway.upstream import FhirServer
 from tests.outbox.server import Fault, Server, lost_reply
 from tests.records.conftest import ENGINES, new_county  # noqa: F401 - the fixture, on both engines
@@ -272,10 +273,18 @@ def test_a_stale_version_that_someone_else_wrote_is_a_hold_and_its_neighbours_go
     [(kind, error)] = town.county.rows("SELECT kind, error FROM delivery_fault")
     assert kind == "conflict"
     assert "被别的系统改写" in error
-    assert town.report().unsettled == 1
+    assert town.report().different == [("Observation", town.id("Observation", "o"))]
     town.send("a", "3", observation("o", "C"), observation("p", "B"))
     town.drain()
     assert town.server.resources[url]["status"] == "cancelled", "a newer version of ours does not overwrite it either"
+    state = State(town.county.database, "hapi")
+    assert state.clear_refused() == [], "resuming the destination does not overwrite it either"
+    decided = town.report().different
+    state.clear_faults(decided)
+    owed.again(town.county.database, "hapi", decided, town.county.clock.now(), forget=True)
+    town.drain()
+    assert town.server.resources[url]["code"] == {"text": "C"}
+    town.whole(2)
 
 
 def test_poison_stands_alone_and_what_was_refused_goes_up_once_mended(town: Town) -> None:
@@ -290,8 +299,7 @@ def test_poison_stands_alone_and_what_was_refused_goes_up_once_mended(town: Town
     assert town.url("Observation", "behind") not in town.server.resources
     assert (town.waiting(), town.report().unsettled) == (0, 2)
     town.server.refuses = set()
-    state = State(town.county.database, "hapi")
-    owed.again(town.county.database, "hapi", state.clear_faults(), town.county.clock.now())
+    owed.again(town.county.database, "hapi", State(town.county.database, "hapi").clear_refused(), town.county.clock.now())
     town.drain()
     town.whole(44)
 
@@ -471,6 +479,21 @@ def test_a_crash_between_sending_and_keeping_is_harmless(town: Town, monkeypatch
     assert town.server.versions[town.url("Observation", "o")] == 2
     assert State(town.county.database, "hapi").any_faults() is False
     town.whole(3)
+
+
+def test_when_two_workers_sent_the_same_resource_the_later_etag_tells_what_stands_there(town: Town) -> None:
+    town.send("a", "1", observation("o", "A"))
+    town.drain()
+    town.send("a", "2", observation("o", "B"))
+    name = ("Observation", town.id("Observation", "o"))
+    with settlement.writing(town.county.database) as raw:
+        assert settlement.keep(raw, "hapi", [Sent(*name, 2, "2", seen=(1, "1"))]) == []
+        assert settlement.keep(raw, "hapi", [Sent(*name, 1, "3", seen=(1, "1"))]) == [name], "the older version arrived last"
+        assert raw.rows("SELECT version, etag FROM delivered") == [(1, "3")]
+        assert settlement.keep(raw, "hapi", [Sent(*name, 2, "2", seen=(1, "1"))]) == [name], "whoever of them says so last"
+        assert raw.rows("SELECT version, etag FROM delivered") == [(1, "3")]
+        assert settlement.keep(raw, "hapi", [Sent(*name, 2, "1", seen=(1, "3"))]) == [], "an emptied server counts from the beginning"
+        assert raw.rows("SELECT version, etag FROM delivered") == [(2, "1")]
 
 
 def test_deliveries_are_owed_again_safely_beside_a_running_writer(town: Town) -> None:
