@@ -1,6 +1,6 @@
 """The county's small senders: each parcel over the protocol of its feed, until somebody answers for it.
 
-MLLP over a socket (one connection a feed, in order), HTTP POST, files written beside and renamed into the watched folder, rows committed to
+MLLP over sockets (a few connections a feed, each in order), HTTP POST, files written beside and renamed into the watched folder, rows committed to
 the front-end database in one transaction.
 """
 
@@ -34,6 +34,8 @@ Done = Callable[[Parcel, str], None]
 PATIENCE = 600.0
 """Seconds that a sender waits for one answer, or for a folder to be emptied."""
 TRIES = 8
+CONNECTIONS = 3
+"""MLLP connections of one feed: messages go over them in turn, each connection waits for its answers."""
 IN_FOLDER = 40
 """Files that a feed leaves in its folder before it waits for them to be taken."""
 
@@ -73,7 +75,8 @@ async def _side_by_side(by_feed: Mapping[str, Sequence[Parcel]], places: Mapping
             feed = FEEDS[name]
             match feed.adapter:
                 case "hl7v2":
-                    group.create_task(_wire(mine, places[name], desk))
+                    for n in range(CONNECTIONS):
+                        group.create_task(_wire(mine[n::CONNECTIONS], places[name], desk))
                 case "restjson":
                     group.create_task(_posts(mine, _address(places, name), desk))
                 case "sqlview":
