@@ -91,6 +91,7 @@ DATASETS = {
             Own("就诊号", "id", "optional-key", "note", "PV1-19.1; 没有时记录以患者号为键"),
             Own("患者号", "id", "optional-key", "note", "没有就诊号时的键: PID-3.1, 再 PID-2.1"),
             Own("患者标识", "id", "optional-key", "note", "PID-3.1, 再 PID-2.1: 过敏与保险的键"),
+            Own("联系人标识", "id", "optional-key", "note", "NK1-33.1; 没有编号时 NK1-2 的姓名", "NK1"),
             Own("诊断代码", "id", "optional-key", "note", "DG1-3.1; 没有编码时 DG1-3.2 或 DG1-4 的文字", "DG1"),
             Own("过敏源", "id", "optional-key", "note", "AL1-3.1; 没有编码时 AL1-3.2 的文字", "AL1"),
             Own("保险号", "id", "optional-key", "note", "IN1-36, 再 IN1-2.1、IN1-3.1", "IN1"),

@@ -21,6 +21,7 @@ Body = dict[str, Any]
 _CANONICAL = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _CHOICES = ("deceased", "multipleBirth", "onset", "abatement", "value", "effective", "occurrence", "performed", "medication", "asNeeded",
             "timing", "scheduled", "product", "reported", "serviced", "allowed", "used", "due", "born", "age", "defaultValue")  # fmt: skip
+UNKNOWN = "unknown"
 _WHOLE = frozenset({"coding", "system", "value", "code", "reference", "url", "text", "family", "numerator", "low", "high"})
 """A dict with one of these is a value (CodeableConcept, Quantity, Reference ...): a later one replaces it whole."""
 
@@ -95,9 +96,12 @@ def fold(parts: Sequence[Body], cleared: Sequence[Sequence[str]]) -> Body:
 
 def overlay(under: Body, over: Body) -> Body:
     """`under` with the elements that `over` says. Backbone elements and periods are joined; lists and values are replaced whole; another
-    type of a choice (`valueString` after `valueQuantity`) replaces the former."""
+    type of a choice (`valueString` after `valueQuantity`) replaces the former. A status `unknown` (an ADT^A08 after the discharge) says
+    nothing against a known one."""
     joined = dict(under)
     for name, value in over.items():
+        if name == "status" and value == UNKNOWN and name in joined:
+            continue
         root = choice_root(name)
         for other in [n for n in joined if n != name and root is not None and choice_root(n) == root]:
             del joined[other]
@@ -139,6 +143,8 @@ def _merge(type_: str, contributions: Sequence[Contribution], precedence: Preced
     merged: Body = {}
     for root in sorted(named, key=lambda r: (r != "resourceType", r != "meta", r)):
         said = sorted(named[root], key=lambda cn: precedence.rank(type_, root, cn[0].authority))  # stable: newest stays first
+        if root == "status":
+            said.sort(key=lambda cn: cn[0].body[cn[1]] == UNKNOWN)
         first, name = said[0]
         if isinstance(first.body[name], list):
             merged[name] = _union(root, [(c, c.body[n]) for c, n in said if n == name and isinstance(c.body[n], list)])
