@@ -61,16 +61,23 @@ class _Resolver:
         return self.plan
 
     def _ignores(self) -> None:
+        named: dict[tuple[str, ...], dict[str, Field]] = {}  # by name (`组.字段`, or a bare name at the top), by group, by HL7 v2 segment
+        for f in self.dataset.all_fields() if self.tree.ignores else ():
+            path = (*f.group, f.name)
+            for n in range(1, len(path) + 1):
+                named.setdefault(path[:n], {})[f.path] = f
+            if "-" in f.name:
+                named.setdefault((f.name.split("-")[0],), {})[f.path] = f
         for ignore in self.tree.ignores:
             for ref in ignore.refs:
-                found = [f for f in self.dataset.all_fields() if _covers(ref, f)]
+                found = named.get(tuple(ref.parts))
                 if not found:
                     known = [f.name for f in self.dataset.all_fields()]
                     self.fault(
                         ref.place, "unknown-field", f"没有字段 {ref.text}{nearest(ref.parts[-1], known)}", "fields.csv 里的字段、组或段", "改正或删去"
                     )
-                for f in found:
-                    self.plan.ignored[f.path] = ignore.reason
+                for place in found or ():
+                    self.plan.ignored[place] = ignore.reason
 
     def _names(self, items: list[model.Block], scope: Scope) -> None:
         """Block names with their chains, before any line refers to them."""
@@ -313,9 +320,22 @@ class _Resolver:
             parts = tuple(self.values.value(a, scope, None) for a in call.args[1:])
         except Unresolved:
             return
-        block.key = plan.Key(
-            str(call.args[0].value), parts, slot, line, key_text(call, scope), key_text(item.was, scope) if item.was else "", item.place
-        )
+        was = key_text(item.was, scope) if item.was else ""
+        former = self._former(item.was, scope) if item.was else None
+        block.key = plan.Key(str(call.args[0].value), parts, slot, line, key_text(call, scope), was, item.place, former)
+
+    def _former(self, call: model.Call, scope: Scope) -> tuple[str, tuple[plan.Value, ...]] | None:
+        """Namespace and parts of `was key(...)`: the resource that stands under it is ended when the one under the new key is written."""
+        if call.name != "key" or len(call.args) < 2 or not isinstance(call.args[0], model.Literal):
+            self.fault(call.place, "arguments", "was 后面应是原来的 key", 'was key("命名空间", 机构代码, 号码, ...)', "照抄原来的 key(...)")
+            return None
+        line, self.values.line = self.values.line, plan.LineInfo(Place("", 0, 0), "", "")
+        try:
+            return str(call.args[0].value), tuple(self.values.value(a, scope, None) for a in call.args[1:])
+        except Unresolved:
+            return None
+        finally:
+            self.values.line = line
 
     def _condition(self, cond: model.Cond | None, scope: Scope) -> plan.Condition | None:
         """A condition resolved; its fields count as read, but not as sources of what the line writes."""
@@ -337,12 +357,6 @@ class _Resolver:
             return plan.Compare(source, cond.op, tuple(self.values.value(v, scope, None) for v in cond.values))
         except Unresolved:
             return None
-
-
-def _covers(ref: model.Ref, field: Field) -> bool:
-    """Whether an `ignore` names this field: by name (`组.字段`, or a bare name at the top), its group, or its HL7 v2 segment."""
-    path = (*field.group, field.name)
-    return path[: len(ref.parts)] == ref.parts or (len(ref.parts) == 1 and field.name.split("-")[0] == ref.parts[0] and "-" in field.name)
 
 
 def key_text(call: model.Call, scope: Scope | None = None) -> str:

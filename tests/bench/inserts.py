@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.builtin import MAPPINGS
 from gateway.clock import SystemClock
 from gateway.config import StoreConfig
 from gateway.record import MapResult
@@ -25,7 +26,6 @@ from gateway.store.index.keys import default_indexer
 from gateway.store.rules import Rules
 from gateway.store.work import Item, NewMessage, Work
 from gateway.store.writer import Writer
-from gateway.builtin import MAPPINGS
 from tests.bench.mapping import CONTEXT, ORGANISATION, binding
 from tests.bench.measure import Figure
 from tests.bench.messages import oru
@@ -108,7 +108,18 @@ def inserts(sizes: Sequence[int], build: Path, say: Callable[[str], None]) -> li
             if number % (GROUP * 500) == 0:
                 say(f"{held} resources")
         a, b = statistics.fmean(ours[-WINDOW:]), statistics.fmean(reference[-WINDOW:])
-        figures.append(Figure(f"Insert through the writer at {size:,}", "µs/resource", a, b, a / b, "≤ 1.5×", a / b <= 1.5, "reference: the same rows by executemany"))
+        figures.append(
+            Figure(
+                f"Insert through the writer at {size:,}",
+                "µs/resource",
+                a,
+                b,
+                a / b,
+                "≤ 1.5×",
+                a / b <= 1.5,
+                "reference: the same rows by executemany",
+            )
+        )
     connection.close()
     writer.close()
     for opened in (database, bare):
@@ -129,7 +140,9 @@ def _preparer() -> Callable[[int], list[Work]]:
             (row,) = bound.extract(content)
             record = bound.record(row)
             result: MapResult = bound.map(record, CONTEXT)
-            message = NewMessage("lis", f"M{n:08d}", "127.0.0.1", "x-application/hl7-v2+er7", "utf-8", hashlib.sha256(content).hexdigest(), len(content), [content])
+            message = NewMessage(
+                "lis", f"M{n:08d}", "127.0.0.1", "x-application/hl7-v2+er7", "utf-8", hashlib.sha256(content).hexdigest(), len(content), [content]
+            )
             works.append(Work("lis", ORGANISATION, message, [Item(record, result, profile.mode, profile.version, 0)]))
         return works
 

@@ -28,7 +28,9 @@ class Figure:
         return asdict(self)
 
 
-def against(name: str, unit: str, ours: Sequence[float], reference: Sequence[float], how: Literal["at most", "at least"], limit: float, note: str = "") -> Figure:
+def against(
+    name: str, unit: str, ours: Sequence[float], reference: Sequence[float], how: Literal["at most", "at least"], limit: float, note: str = ""
+) -> Figure:
     """A figure from rounds that alternated: medians, and the median of the ratios of rounds. Fewer than one round is an error."""
     ratio = statistics.median(a / b for a, b in zip(ours, reference, strict=True))
     met = ratio <= limit if how == "at most" else ratio >= limit

@@ -61,11 +61,30 @@ def figures(ours: list[Run], theirs: list[Run], note: str) -> list[Figure]:
     names = ("MLLP, 8 connections: acknowledged", "MLLP, 8 connections: mapped, stored, delivered")
     wait = Figure("MLLP, 8 connections: acknowledgement p99", "ms", sorted(r.p99 for r in ours)[len(ours) // 2])
     if not theirs:
-        return [Figure(n, "messages/s", v, target=t, note=note) for n, v, t in zip(names, (ours[0].acknowledged, ours[0].delivered), ("≥ 1.2×", "≥ 2×"), strict=True)] + [wait]
+        return [
+            Figure(n, "messages/s", v, target=t, note=note)
+            for n, v, t in zip(names, (ours[0].acknowledged, ours[0].delivered), ("≥ 1.2×", "≥ 2×"), strict=True)
+        ] + [wait]
     p99 = sorted(r.p99 for r in theirs)[len(theirs) // 2]
     return [
-        against(names[0], "messages/s", [r.acknowledged for r in ours], [r.acknowledged for r in theirs], "at least", 1.2, "reference: MessageFoundry 0.2.1"),
-        against(names[1], "messages/s", [r.delivered for r in ours], [r.delivered for r in theirs], "at least", 2, "the reference forwards without mapping"),
+        against(
+            names[0],
+            "messages/s",
+            [r.acknowledged for r in ours],
+            [r.acknowledged for r in theirs],
+            "at least",
+            1.2,
+            "reference: MessageFoundry 0.2.1",
+        ),
+        against(
+            names[1],
+            "messages/s",
+            [r.delivered for r in ours],
+            [r.delivered for r in theirs],
+            "at least",
+            2,
+            "the reference forwards without mapping",
+        ),
         Figure(wait.name, "ms", wait.ours, p99, wait.ours / p99, note=f"p50 {ours[-1].p50:.1f} ms, reference {theirs[-1].p50:.1f} ms"),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.builtin import MAPPINGS
 from gateway.fhir.json import decode
 from tests.bench import mapping
 from tests.bench.messages import oru
@@ -27,7 +28,7 @@ def test_messages_differ_in_values_and_person() -> None:
 
 def test_documents_differ_and_still_make_the_same_resources() -> None:
     bound = mapping.binding("cda_c0007/wst500")
-    original = (mapping.MAPPINGS / "clinical" / "cda_c0007" / "examples" / "ordinary.xml").read_bytes()
+    original = (MAPPINGS / "clinical" / "cda_c0007" / "examples" / "ordinary.xml").read_bytes()
     first, second = (list(mapping.mapped(bound, mapping.another(original, n))) for n in (0, 3))
     assert len(first) == len(second) > 20
     assert first != second

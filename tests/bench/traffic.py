@@ -1,7 +1,7 @@
 """Both ends of the traffic benchmark: MLLP senders (a process of their own), and the servers that deliveries go to.
 
-    python -m tests.bench.traffic PORT FIRST COUNT CONNECTIONS        sends, waits for each acknowledgement, prints JSON:
-        {"began": unix time, "seconds": s, "refused": n, "p50": ms, "p99": ms}
+python -m tests.bench.traffic PORT FIRST COUNT CONNECTIONS        sends, waits for each acknowledgement, prints JSON:
+    {"began": unix time, "seconds": s, "refused": n, "p50": ms, "p99": ms}
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Sink:
         server = await asyncio.start_server(self._guarded, "127.0.0.1", 0, limit=1 << 26)
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()
-        while not self._stop.is_set():
+        while not self._stop.is_set():  # noqa: ASYNC110 - told from another thread, which has no loop
             await asyncio.sleep(0.05)
         server.close()
 
@@ -117,7 +117,15 @@ class FhirSink(Sink):
         for entry in entries:
             url = entry["request"]["url"]
             version = self._versions[url] = self._versions.get(url, 0) + 1
-            answers.append({"response": {"status": "201 Created" if version == 1 else "200 OK", "etag": f'W/"{version}"', "location": f"{url}/_history/{version}"}})
+            answers.append(
+                {
+                    "response": {
+                        "status": "201 Created" if version == 1 else "200 OK",
+                        "etag": f'W/"{version}"',
+                        "location": f"{url}/_history/{version}",
+                    }
+                }
+            )
             self.reports += version == 1 and url.startswith("DiagnosticReport/")
         self.entries += len(entries)
         return orjson.dumps({"resourceType": "Bundle", "type": "transaction-response", "entry": answers})
