@@ -18,8 +18,10 @@ from gateway.store import map_sets, messages, tables
 
 
 @command("map.explain")
-def explain(site: Site, *, record: int) -> dict[str, Any]:
-    """Lineage of every element that a record's current version writes (of its newest one while every version is held)."""
+def explain(site: Site, *, record: int | None = None) -> dict[str, Any]:
+    """Lineage of every element that a record's current version writes (of its newest one while every version is held). No record
+    named: the one that came last."""
+    record = _last(site) if record is None else record
     message, row = _place(site, record)
     stored = messages.show(site.database, message)
     binding = site.gateway.binding(stored.source)
@@ -34,6 +36,16 @@ def explain(site: Site, *, record: int) -> dict[str, Any]:
         "findings": [f.as_dict() for f in result.findings],
         "lineage": [_plain(line.as_dict()) for line in lineage],
     }
+
+
+def _last(site: Site) -> int:
+    """The record whose newest version came last; NotFound when there is none yet."""
+    v = tables.record_version.c
+    with site.database.engine.connect() as connection:
+        found = connection.scalar(select(v.record).order_by(v.id.desc()).limit(1))
+    if found is None:
+        raise NotFound("还没有任何记录; 先用 `yifang ingest 来源 文件` 收一个")
+    return int(found)
 
 
 def _place(site: Site, record: int) -> tuple[int, int]:
