@@ -7,20 +7,22 @@ from datetime import datetime
 from random import Random
 
 from gateway.demo.containers import delimited
-from gateway.demo.county import County
 from gateway.demo.documents import TEMPLATE, laboratory_document
 from gateway.demo.feeds import FEEDS
 from gateway.demo.life import Fact
 from gateway.demo.messages import quality_control, standard_laboratory
 from gateway.demo.parcel import Parcel
 
-__all__ = ["broken_parcels"]
+__all__ = ["HALF", "KEYLESS", "broken_parcels"]
 
 HALF = b"\x0b"
 """A parcel of an MLLP feed that begins so is put on the wire as it stands: a frame without its end."""
 
+KEYLESS = "缺列.csv"
+"""An export without its key column: its one row waits."""
 
-def broken_parcels(county: County, facts: Sequence[Fact], chance: Random) -> Iterator[Parcel]:
+
+def broken_parcels(facts: Sequence[Fact], chance: Random) -> Iterator[Parcel]:
     """Quality control, a message that lies about its charset, half a frame, bytes in no charset, XML that is none or hostile, a file
     without its key column, a body that is no JSON."""
     for n in range(4):
@@ -46,4 +48,4 @@ def broken_parcels(county: County, facts: Sequence[Fact], chance: Random) -> Ite
     if visits is not None:
         vendor = FEEDS[visits.source].vendor(visits.dataset)
         text = delimited(vendor, [visits.fields], "gb18030").decode("gb18030").replace("编号", "序", 1)
-        yield Parcel(visits.source, "缺列.csv", text.encode("gb18030"), broken=True)
+        yield Parcel(visits.source, KEYLESS, text.encode("gb18030"), broken=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
-from gateway.demo.broken import broken_parcels
+from gateway.demo.broken import KEYLESS, broken_parcels
 from gateway.demo.county import County
 from gateway.demo.expected import record_key
 from gateway.demo.feeds import AUTHORITY, FEEDS
@@ -33,7 +33,7 @@ STRANGER = 100_000
 class Dangers:
     """facts: all that is sent, ordinary ones too; parcels: extra ones that are no facts; held: records that wait for a person, with the
     finding's code; withheld: codes of single results that wait; personas: number -> (name, numbers); holds: finding code -> how often;
-    followed: the facts that the stories follow, by a word."""
+    followed: the facts that the stories follow, by a word; strays: codes of rows that wait and that nobody can tell the record of."""
 
     facts: list[Fact]
     parcels: list[Parcel] = field(default_factory=list)
@@ -41,11 +41,12 @@ class Dangers:
     withheld: dict[RecordKey, frozenset[str]] = field(default_factory=dict)
     personas: dict[int, tuple[str, frozenset[tuple[str, str]]]] = field(default_factory=dict)
     followed: dict[str, Fact] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> dict[str, int]:
         """Finding code -> records and single results that must wait."""
-        return dict(Counter([*self.held.values(), *("impossible-value" for _ in self.withheld)]))
+        return dict(Counter([*self.held.values(), *("impossible-value" for _ in self.withheld), *self.strays]))
 
     def hold(self, fact: Fact, code: str) -> None:
         """Sends a fact that must be held."""
@@ -72,7 +73,8 @@ def dangers(county: County, people: Sequence[Resident], ordinary: Sequence[Fact]
     scene, found = _Scene(county, people, chance), Dangers(list(ordinary))
     for make in (_readings, _glucose, _mother_and_child, _cards, _numberless, _codes, _laboratory, _prescriptions, _profiles, _story):
         make(scene, found)
-    found.parcels += broken_parcels(county, found.facts, chance)
+    found.parcels += broken_parcels(found.facts, chance)
+    found.strays += ["missing-key" for parcel in found.parcels if parcel.name == KEYLESS]
     _formula_error(found)
     return found
 
@@ -186,7 +188,7 @@ def _codes(scene: _Scene, found: Dangers) -> None:
     """A visit whose state is a code that nobody knows: the status cannot be guessed, so the record waits."""
     someone = scene.pick(lambda r: r.card != "")
     fact = _seen(scene, "390121002", "MZ2026900006", datetime(2026, 1, 15, 9), person_fields(someone) | {"就诊状态": "Q"}, someone.number)
-    found.hold(fact, "untranslated-code")
+    found.hold(fact, "unknown-code")
 
 
 def _restated(report: Fact, minutes: int, state: str, values: dict[str, str]) -> Fact:

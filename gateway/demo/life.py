@@ -148,7 +148,7 @@ def readings(county: County, residents: Sequence[Resident], chance: Random, star
         if not (resident.hypertension or resident.diabetes):
             continue
         doctor = county.staff[resident.village][0]
-        for _ in range(chance.randrange(2, 6)):
+        for _ in range(chance.randrange(6, 13)):
             number += 1
             at = datetime.combine(start + timedelta(days=chance.randrange(YEAR)), time(8)) + timedelta(minutes=chance.randrange(540))
             fields = {"机构代码": resident.village, "读数编号": f"DS{number:06}", "测量时间": text_of(at)} | person_fields(resident)
@@ -173,7 +173,7 @@ def visits(county: County, residents: Sequence[Resident], chance: Random, start:
     places = [*county.at_level("1"), *county.at_level("2"), *county.at_level("3")]
     counters = dict.fromkeys((p.code for p in places), 0)
     for resident in residents:
-        for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        for _ in range(chance.choice((0, 1, 2, 2, 4))):
             place = chance.choice(places)
             counters[place.code] += 1
             at = datetime.combine(start + timedelta(days=chance.randrange(YEAR)), time(8)) + timedelta(minutes=chance.randrange(540))
