@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain, islice
 from math import isfinite
 
@@ -36,6 +37,7 @@ __all__ = [
     "cell_text",
     "columns_of",
     "compile_table",
+    "locate_columns",
     "match_columns",
     "position_of",
     "read_columns",
@@ -122,12 +124,13 @@ def columns_of(unit: bytes) -> frozenset[str]:
     return frozenset(column for row in (rows if isinstance(rows, list) else [rows]) for column in row if not column.startswith("@"))
 
 
+@lru_cache(maxsize=4096)
 def _normal(name: str) -> str:
     return "".join(unicodedata.normalize("NFKC", name).translate(_INVISIBLE).casefold().split())
 
 
-def match_columns(columns: Iterable[str], headers: Sequence[str], place: str = "") -> tuple[dict[str, int], list[Finding]]:
-    """Where each column of a profile stands among the headers, and one finding (`missing-column`, note) for each that is not there.
+def locate_columns(columns: Iterable[str], headers: Sequence[str]) -> dict[str, int]:
+    """Where each column of a profile stands among the headers; those that are not there are left out.
 
     Width of characters, blanks, line breaks and case do not matter. A header of two rows is written `血压/收缩压` and also found by its
     lower part when no other column has the same.
@@ -139,17 +142,20 @@ def match_columns(columns: Iterable[str], headers: Sequence[str], place: str = "
             exact.setdefault(_normal(header), i)
             lower.setdefault(_normal(header.rsplit("/", 1)[-1]), []).append(i)
     found: dict[str, int] = {}
-    findings: list[Finding] = []
     for column in columns:
         name = _normal(column)
         index = exact.get(name)
         if index is None and len(lower.get(name, ())) == 1:
             index = lower[name][0]
-        if index is None:
-            findings.append(_missing(column, headers, place))
-        else:
+        if index is not None:
             found[column] = index
-    return found, findings
+    return found
+
+
+def match_columns(columns: Sequence[str], headers: Sequence[str], place: str = "") -> tuple[dict[str, int], list[Finding]]:
+    """`locate_columns`, and one finding (`missing-column`, note) with the nearest header for each column that is not there."""
+    found = locate_columns(columns, headers)
+    return found, [_missing(column, headers, place) for column in columns if column not in found]
 
 
 def _missing(column: str, headers: Sequence[str], place: str) -> Finding:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adapters.sheet.grid import GridRow
 from gateway.errors import Finding
-from gateway.tabular import cell_text, match_columns
+from gateway.tabular import cell_text, locate_columns, match_columns
 
 __all__ = ["Header", "find_header"]
 
@@ -29,19 +29,23 @@ class Header:
 def find_header(top: Sequence[GridRow], columns: Sequence[str], place: str) -> Header | None:
     """The header among the first rows that fits the columns best; of equals the first, and one row before two. None when too few of
     the columns are found."""
-    best: Header | None = None
+    last, most = 0, -1
+    best: Sequence[str] = ()
     rows = [(number, [cell_text(c) or "" for c in cells]) for number, cells in top]
     for at, (number, names) in enumerate(rows):
         candidates = [(number, names)]
         if at + 1 < len(rows) and rows[at + 1][0] == number + 1:
             candidates.append((number + 1, _joined(names, rows[at + 1][1])))
-        for last, candidate in candidates:
-            index, findings = match_columns(columns, candidate, place)
-            if best is None or len(index) > len(best.index):
-                best = Header(last, _distinct(candidate), index, findings)
-    if best is None or len(best.index) < min(_ENOUGH, math.ceil(len(columns) / 2)):
+        for end, candidate in candidates:
+            known = len(locate_columns(columns, candidate))
+            if known > most:
+                last, best, most = end, candidate, known
+        if most == len(columns):
+            break
+    if most < min(_ENOUGH, math.ceil(len(columns) / 2)):
         return None
-    return best
+    index, findings = match_columns(columns, best, place)
+    return Header(last, _distinct(best), index, findings)
 
 
 def _joined(upper: Sequence[str], lower: Sequence[str]) -> list[str]:
