@@ -79,7 +79,7 @@ def test_values_come_back_with_their_precision(catalogue: Catalogue, scenario: S
     seen = 0
     for parcel, record in records(catalogue, scenario.parcels()):
         if record.dataset == "hl7v2_oru":
-            got = {(o["OBX-3"]["1"], "".join(o.get("OBX-5", ()))) for r in record.fields["OBR"] for o in r["OBX"]}
+            got = {(o["OBX-3"]["1"], "".join(v[""] for v in o.get("OBX-5", ()))) for r in record.fields["OBR"] for o in r["OBX"]}
         elif record.dataset == "cda_c0007":
             got = {(r["项目代码"], r["定量结果"]) for r in record.fields["结果"]}
         else:
