@@ -16,6 +16,7 @@ from tests.faults import samples
 from tests.faults.town import Town, until
 from tests.live.test_activation import MAP, NEW_TITLE, TITLE, posted, title
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import json, sys
@@ -26,7 +27,6 @@ from gateway.site import Site
 from gateway.store import resources
 from tests.faults.town import adapters
 
-pytestmark = pytest.mark.slow
 
 config = json.loads(sys.argv[1])
 site = Site.open(parse(config, Path(sys.argv[2]) / "yifang.toml"), adapters())
@@ -47,7 +47,8 @@ class Other:
     def __init__(self, town: Town) -> None:
         raw = json.dumps(town.raw | {"source": [town.source("village-post")]})
         command = [sys.executable, "-c", CHILD, raw, str(town.root)]
-        errors = (town.root / "other.log").open("wb")
+        self.log = town.root / "other.log"
+        errors = self.log.open("wb")
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True
         )
@@ -59,7 +60,7 @@ class Other:
         assert self.process.stdout is not None
         while True:
             said = self.process.stdout.readline()
-            assert said, "the other process ended"
+            assert said, self.log.read_text("utf-8")
             if said.startswith(("ready", "{")):
                 return said.strip()
 
