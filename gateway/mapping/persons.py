@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from gateway.errors import Fault, Finding
@@ -105,8 +106,12 @@ class Persons:
         return _SEX.get(_text(_first(fields, self.sex)), "")
 
     def _birth(self, fields: Mapping[str, Any]) -> str:
+        """A day that the calendar has, else "": it stands in the Patient, and servers refuse 30 February."""
         found = _DATE.match(_text(_first(fields, self.birth)))
-        return f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}" if found else ""
+        try:
+            return date(int(found[1]), int(found[2]), int(found[3])).isoformat() if found else ""
+        except ValueError:
+            return ""
 
 
 def authority_of(authority: str, assigner: str | None) -> str:
