@@ -116,7 +116,8 @@ class Draft:
     id: derived from the key line; "" for Patient, whose id is allotted. body: the resource as plain dicts (numbers that carry
     precision are Decimal), without id and meta.versionId/lastUpdated. by: value that orders `latest by`. patients: paths of Patient
     references in body with the claim each came from. person: the claim that a Patient draft is about. clear: dotted element paths
-    that the record empties on purpose (from `CLEAR`; HL7 `""`); they count in `delta` profiles, where absence says nothing.
+    that the record empties on purpose (from `CLEAR`; HL7 `""`); they count in `delta` profiles, where absence says nothing. was: id that
+    the resource had before the map's key line changed (`was key(...)`); what this record says of that one ends.
     """
 
     type: str
@@ -129,6 +130,7 @@ class Draft:
     patients: tuple[tuple[str, PersonClaim], ...] = ()
     partial: bool = False
     clear: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -101,14 +101,15 @@ class _MapWriter:
         if block.rows is None:
             asked()
             return
-        level = len(block.chain)
-        if level > 1 and block.type != "Patient":
-            key = ", ".join(f"i{n}" for n in range(1, level))
-            self.out.put(f"Q{block.index} = R{block.index}.setdefault(({key},), [])")
-        self._beforehand(block, level)
-        with self.out.under(f"for i{level}, {block.rows.variable} in enumerate({rows_text(block.rows)}):"):
-            open_row(self.out, block.rows)
-            asked()
+        level, rows = len(block.chain), self.out.once(rows_text(block.rows))
+        with self.out.under(f"if {rows}:"):
+            if level > 1 and block.type != "Patient":
+                key = ", ".join(f"i{n}" for n in range(1, level))
+                self.out.put(f"Q{block.index} = R{block.index}.setdefault(({key},), [])")
+            self._beforehand(block, level)
+            with self.out.under(f"for i{level}, {block.rows.variable} in enumerate({rows}):"):
+                open_row(self.out, block.rows)
+                asked()
 
     def _store(self, block: plan.BlockPlan, expression: str) -> None:
         """Leaves the block's reference where others find it: every row of a repeated block leaves exactly one, in order."""
@@ -255,11 +256,20 @@ class _MapWriter:
         fixed = self._fixed_residents(block.body)
         resident = self.out.once(fixed) if fixed else "tuple(PP)" if self._residents(block.body) else "()"
         partial = "p" if self.bodies.partial else "False"
-        self.out.put(
-            f"{into}.append(Draft({block.type!r}, {block.name!r}, {id_}, b, {block.compose!r}, {by}, {person}, {resident}, {partial}, {clear}))"
-        )
+        former = f", {self._former(block.key)}" if block.key is not None and block.key.former is not None else ""
+        told = f"{block.compose!r}, {by}, {person}, {resident}, {partial}, {clear}{former}"
+        self.out.put(f"{into}.append(Draft({block.type!r}, {block.name!r}, {id_}, b, {told}))")
         if self.out.explain:
             self.out.put(f"T.close(tb, {block.name!r}, {block.type!r}, {id_})")
+
+    def _former(self, key: plan.Key) -> str:
+        """Python text of the id that the resource had under the key named by `was`, as a tuple; empty where that key is incomplete."""
+        assert key.former is not None
+        namespace, values = key.former
+        parts, needed = self.values.parts(values, key.line)
+        block = next(b for b in self.plan.all_blocks if b.key is key)
+        made = self.out.named(self.out.program.keyed, "key", ("key", block.type, namespace))
+        return f"({made}({parts})[0],) if {needed or 'True'} else ()"
 
     def _mark(self) -> None:
         if self.out.explain:

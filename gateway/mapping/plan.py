@@ -148,7 +148,7 @@ class RefTo(Value):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`identifier = key(namespace, parts...)` or `id = key(...)`; `was` the parts and namespace of `was key(...)`."""
+    """`identifier = key(namespace, parts...)` or `id = key(...)`; `was` the text of `was key(...)`, `former` its namespace and parts."""
 
     namespace: str
     parts: tuple[Value, ...]
@@ -157,6 +157,7 @@ class Key:
     text: str
     was: str
     place: Place
+    former: tuple[str, tuple[Value, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from gateway.errors import Finding, worst
 from gateway.identity.link import Claim
@@ -250,6 +251,8 @@ class Applier:
                 findings.append(claimed(state, others[0]))
             self._put(draft, state, person, part, record, version, sources, present=newest or item.mode == "delta", shared=bool(others))
             touched[rid] = None
+            if draft.was and newest:
+                touched |= dict.fromkeys(self._renamed(draft, record, rid, part))
         if newest:
             touched |= dict.fromkeys(self._vanished(record, said, part, item.mode))
         return list(touched), findings
@@ -294,6 +297,24 @@ class Applier:
                 row = (source, old.resource, old.record, path)
                 self.unit.links.discard(row)
                 self.unit.gone_links.append(row)
+
+    def _renamed(self, draft: Draft, record: RecordState, rid: int, part: str) -> list[int]:
+        """The resource had another key before (`was key(...)`): this record's contributions to it end, what earlier versions of a delta
+        record said goes with the new one. Gives the resources that ended."""
+        ended = []
+        for id_ in draft.was:
+            old = self.unit.by_name.get((draft.type, id_))
+            if old is None or old.rid == rid:
+                continue
+            self.composer.keep(old)
+            for key, c in list(record.contributions.items()):
+                if key[0] != old.rid or not c.present:
+                    continue
+                if c.part != part and (rid, c.person, c.part) not in record.contributions:
+                    self.unit.add_contribution(replace(c, resource=rid, fresh=True, dirty=False, body=None), record)
+                c.present, c.dirty = False, True
+                ended.append(old.rid)
+        return ended
 
     def _vanished(self, record: RecordState, said: set[tuple[int, int, str]], part: str, mode: str) -> list[int]:
         """What an earlier version said and this one does not. Delta records take nothing back but what the same version, mapped anew, lost."""

@@ -71,7 +71,7 @@ class Unit:
             for c in self.resources[rid].contributions.values():
                 if c.record in by_id:
                     by_id[c.record].contributions[(rid, c.person, c.part)] = c
-        names = {(d.type, d.id) for i in items for d in i.result.drafts if d.id}
+        names = {(d.type, id_) for i in items for d in i.result.drafts if d.id for id_ in (d.id, *d.was)}
         self.load_resources(rids=rids, names=names)
         self._take_contributions(own)
 
