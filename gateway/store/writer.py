@@ -145,7 +145,7 @@ class Writer:
                 time.sleep(0.002 * (attempt + 1) * (1 + (threading.get_ident() >> 4) % 5))
             except self.database.away as e:
                 self._forget()
-                log.warning("writer_database_away", exc_info=e)
+                log.warning("writer_database_away", error=type(e).__name__)
                 if attempt >= 2:
                     return _fail(works, TransientError("数据库暂时不可用, 未写入; 请稍后重发"))
                 time.sleep(0.05)
@@ -255,7 +255,7 @@ class Writer:
                 self._merged = self.index.merge_step(cursor, MERGE_ROWS, self._merged) or START
         except (*self.database.races, *self.database.away) as e:
             self._forget()
-            log.warning("index_merge_postponed", exc_info=e)
+            log.warning("index_merge_postponed", error=type(e).__name__)
             return False
         return self._merged != START
 
