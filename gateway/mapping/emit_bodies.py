@@ -94,8 +94,8 @@ class BodyWriter:
         if slot.many:
             listed = name if value.many else f"[{name}]" if _single(value) else f"{name} if type({name}) is list else [{name}]"
             if several:
-                rest = listed if value.many else f"({listed})"
-                self.out.put(f"{into}[{key!r}] = [*{into}.get({key!r}, E0), *{rest}]")
+                rest = f"*{listed}" if value.many else name if _single(value) else f"*({listed})"
+                self.out.put(f"{into}[{key!r}] = [*{into}.get({key!r}, E0), {rest}]")
             else:
                 self.out.put(f"{into}[{key!r}] = {listed}")
         else:

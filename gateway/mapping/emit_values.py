@@ -45,7 +45,7 @@ class ValueWriter:
     def _component(self, whole: str, component: str) -> str:
         if not component:
             return whole
-        return self.out.once(f"{whole}.get({component!r}) if type({whole}) is dict else part({whole}, {component!r})")
+        return self.out.once(f"{whole}.get({component!r}) if type({whole}) is dict else None if {whole} is None else part({whole}, {component!r})")
 
     def _put(self, expression: str) -> str:
         name = self.out.fresh()
