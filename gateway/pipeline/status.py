@@ -17,7 +17,7 @@ __all__ = ["SourceStatus", "statuses"]
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. resources: current resources that its records wrote last; silent: longer without a word than `silent_after`,
+    """One source. resources: current resources that its records speak of; silent: longer without a word than `silent_after`,
     counted from the gateway's first start while it never spoke."""
 
     name: str
@@ -43,9 +43,14 @@ def statuses(database: Database, config: Config, now: datetime) -> list[SourceSt
         records = counted(select(v.c.source, func.count(v.c.record.distinct())).group_by(v.c.source))
         findings = counted(select(f.c.source, func.count()).group_by(f.c.source))
         held = counted(select(v.c.source, func.count()).join(h, h.c.version == v.c.id).where(h.c.state == "open").group_by(v.c.source))
-        r, c = t.resource, t.record
+        c, k = t.record, t.contribution
         resources = counted(
-            select(v.c.source, func.count()).select_from(r).join(c, c.c.id == r.c.record).join(v, v.c.id == c.c.current).group_by(v.c.source)
+            select(v.c.source, func.count(k.c.resource.distinct()))
+            .select_from(k)
+            .join(c, c.c.id == k.c.record)
+            .join(v, v.c.id == c.c.current)
+            .where(k.c.present)
+            .group_by(v.c.source)
         )
         words = {name: word for name, word in connection.execute(select(s.c.source, s.c.last_word))}
         first = connection.scalar(select(func.min(t.map_set.c.activated)))
