@@ -15,7 +15,7 @@ from gateway.demo.stories import Story
 from gateway.site import Site
 from gateway.store import resources
 from gateway.store.scope import Scope
-from gateway.store.tables import delivered, record, record_version, resource
+from gateway.store.tables import contribution, delivered, record, record_version, resource
 
 LINES = 6
 """Lineage lines told of one step."""
@@ -77,13 +77,14 @@ def source_rows(site: Site) -> tuple[SourceRow, ...]:
 
 def _delivered(site: Site) -> dict[str, int]:
     """Source -> current resources that a destination has at their newest version."""
-    r, d, c, v = resource, delivered, record, record_version
+    r, d, c, v, k = resource, delivered, record, record_version, contribution
     there = and_(d.c.type == r.c.type, d.c.id == r.c.id, d.c.version == r.c.version)
     query = (
         select(v.c.source, func.count(r.c.rid.distinct()))
         .select_from(r)
         .join(d, there)
-        .join(c, c.c.id == r.c.record)
+        .join(k, and_(k.c.resource == r.c.rid, k.c.present))
+        .join(c, c.c.id == k.c.record)
         .join(v, v.c.id == c.c.current)
         .group_by(v.c.source)
     )
@@ -133,10 +134,17 @@ def _step(console: Console, site: Site, source: str, dataset: str, key: Sequence
     for line in _spread(told):
         origin = line["origins"][0]
         steps = "".join(f" | {f}" for f in line["functions"])
-        raw = f"{origin['locator'] or origin['label'] or origin['field']} = {origin['raw']}"
+        raw = f"{origin['locator'] or origin['label'] or origin['field']} = {_text(origin['raw'])}"
         console.print(f"    {raw}{steps} → {line['resource'].split('/')[0]}.{line['path']} = {line['result']}", markup=False, soft_wrap=True)
     for finding in explained["findings"]:
         console.print(f"    {finding['severity']}: {finding['message']}", markup=False, soft_wrap=True)
+
+
+def _text(raw: Any) -> str:
+    """A raw value as the sender wrote it: the whole text of a composite, several joined."""
+    if isinstance(raw, list):
+        return "、".join(_text(x) for x in raw)
+    return str(raw.get("", "")) if isinstance(raw, dict) else str(raw)
 
 
 def _spread(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
