@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -31,6 +32,8 @@ from gateway.silence import watch
 from gateway.site import Site, adapter_options
 from gateway.upstream import FhirServer
 
+THREADS = 64
+"""Threads for what waits (views polled, folders read, HTTP reads): a slow source must not keep the others from theirs."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a feed that failed starts again: the first and the longest pause."""
 PATIENCE = 2.0
@@ -98,6 +101,7 @@ async def serving(site: Site) -> AsyncIterator[Service]:
     gc.set_threshold(20_000, 20, 50)
     log = logger("service")
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "yifang-wait"))
     stop = threading.Event()
     with ExitStack() as threads, bind(site.config.http) as listener:
         service.url = url_of(listener)
