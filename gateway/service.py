@@ -112,7 +112,8 @@ async def serving(site: Site) -> AsyncIterator[Service]:
             _start_senders(service, stop, threads)
             async with _http(service, listener):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(service.listens.wait(), PATIENCE if site.config.source else 0)
+                    async with asyncio.timeout(PATIENCE if site.config.source else 0):
+                        await service.listens.wait()
                 log.info("serving", count=len(site.config.source), port=service.url.rpartition(":")[2])
                 yield service
         finally:

@@ -35,7 +35,8 @@ class MllpClient:
 
     async def __aenter__(self) -> MllpClient:
         try:
-            self._reader, self._writer = await asyncio.wait_for(asyncio.open_connection(*self._address), self._timeout)
+            async with asyncio.timeout(self._timeout):  # not wait_for: on Python 3.11 it can swallow a cancellation
+                self._reader, self._writer = await asyncio.open_connection(*self._address)
         except (OSError, TimeoutError) as e:
             raise TransientError(f"MLLP 连接不上 {self._address[0]}:{self._address[1]}") from e
         return self
