@@ -1,4 +1,4 @@
-"""Starts a private server for a test run and stops it afterwards: `python -m tests.services postgres|hapi -- COMMAND...`.
+"""Starts private servers for a test run and stops them afterwards: `python -m tests.services postgres [hapi] -- COMMAND...`.
 
 postgres: a throw-away cluster on a free loopback port; the command sees YIFANG_TEST_POSTGRES (SQLAlchemy URL).
 hapi: the real HAPI FHIR R4 server of tests/hapi; the command sees YIFANG_TEST_HAPI (FHIR base).
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -99,12 +99,16 @@ def main(arguments: list[str]) -> int:
         if arguments == ["--find-postgres"]:
             print(postgres_bin())
             return 0
-        name, dashes, *command = arguments
-        if name not in SERVICES or dashes != "--" or not command:
+        at = arguments.index("--") if "--" in arguments else len(arguments)
+        names, command = arguments[:at], arguments[at + 1 :]
+        if not names or not command or not set(names) <= SERVICES.keys():
             print(__doc__, file=sys.stderr)
             return 2
-        with SERVICES[name]() as environment:
-            return subprocess.run(command, env=os.environ | environment, check=False).returncode
+        with ExitStack() as stack:
+            environment = dict(os.environ)
+            for name in names:
+                environment |= stack.enter_context(SERVICES[name]())
+            return subprocess.run(command, env=environment, check=False).returncode
     except ServiceError as e:
         print(f"tests.services: {e}", file=sys.stderr)
         return 3
