@@ -75,7 +75,13 @@ def run(adapters: Adapters, console: Console, wishes: Wishes) -> bool:
         if not config.store.database:
             stack.enter_context(occupy(config.store.data))
         demo = Demo(adapters, console, wishes, root, scenario, config)
-        return asyncio.run(demo.play(began))
+        try:
+            asyncio.run(demo.play(began))
+        except KeyboardInterrupt:
+            if demo.report is None:
+                raise
+        assert demo.report is not None
+        return demo.report.passed
 
 
 def configuration(scenario: Scenario, root: Path, wishes: Wishes) -> Config:
@@ -98,8 +104,9 @@ class Demo:
     def __init__(self, adapters: Adapters, console: Console, wishes: Wishes, root: Path, scenario: Scenario, config: Config) -> None:
         self.adapters, self.console, self.wishes = adapters, console, wishes
         self.root, self.scenario, self.config = root, scenario, config
+        self.report: Report | None = None
 
-    async def play(self, began: float) -> bool:
+    async def play(self, began: float) -> None:
         """First session, second session, report; serves on afterwards unless `--once`."""
         parcels = self.scenario.parcels()
         site = Site.open(self.config, self.adapters)
@@ -116,13 +123,12 @@ class Demo:
         try:
             async with serving(site) as service:
                 await self._carry(service, again, "第二遍")
-                report = self._judge(site, version_count(site) - versions, time.monotonic() - began)
-                self._tell(service, report)
+                self.report = self._judge(site, version_count(site) - versions, time.monotonic() - began)
+                self._tell(service, self.report)
                 if not self.wishes.once:
                     await asyncio.Event().wait()
         finally:
             site.close()
-        return report.passed
 
     async def _carry(self, service: Service, parcels: Sequence[Parcel], title: str) -> None:
         """Sends the parcels over their protocols, waits until the sources are empty and deliveries are done."""
