@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.errors import Refused
+from gateway.fhir.bundle import searchset
 from gateway.fhir.query import parse_query
 from gateway.http.interactions.read import known_type
 from gateway.http.problems import FHIR_JSON, Problem
 from gateway.site import Site
 from gateway.store.index.keys import default_indexer
 from gateway.store.scope import Scope
-from gateway.store.search import Found, Page, Searcher
+from gateway.store.search import Page, Searcher
 
 CURSOR = "_cursor"
 
@@ -47,20 +47,10 @@ def bundle(request: Request, page: Page, pairs: list[tuple[str, str]]) -> bytes:
     root = str(request.base_url).rstrip("/") + "/fhir"
     here = str(request.url.replace(query="").replace(fragment=""))
     understood = [(k, v) for k, v in pairs if k not in page.ignored]
-    links = [{"relation": "self", "url": here + query_text(understood)}]
+    links = [("self", here + query_text(understood))]
     if page.next is not None:
-        links.append({"relation": "next", "url": here + query_text([*understood, (CURSOR, page.next)])})
-    head = {"resourceType": "Bundle", "type": "searchset", **({"total": page.total} if page.total is not None else {}), "link": links}
-    text = orjson.dumps(head)
-    if not page.rows:
-        return text
-    return text[:-1] + b',"entry":[' + b",".join(entry(root, row) for row in page.rows) + b"]}"
-
-
-def entry(root: str, row: Found) -> bytes:
-    """One match."""
-    url = orjson.dumps(f"{root}/{row.type}/{row.id}")
-    return b'{"fullUrl":' + url + b',"resource":' + row.content + b',"search":{"mode":"match"}}'
+        links.append(("next", here + query_text([*understood, (CURSOR, page.next)])))
+    return searchset(root, ((row.type, row.id, row.content) for row in page.rows), links, page.total)
 
 
 def query_text(pairs: list[tuple[str, str]]) -> str:
