@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from gateway.fhir.elements import R4, Element
 
-__all__ = ["Extractor", "PathError", "Step", "Value", "parse_path", "refers_to"]
+__all__ = ["Extractor", "Given", "PathError", "Step", "Value", "parse_path", "refers_to"]
 
 _TOKEN = re.compile(
     r"(?:(?P<where>\.where\(\s*(?P<field>\w+)\s*=\s*'(?P<text>[^']*)'\s*\))"
@@ -29,6 +29,8 @@ S = TypeVar("S", bound=Hashable)
 D = TypeVar("D")
 Value = tuple[S, str, Any]
 """(which expression, FHIR type, value)."""
+Given = tuple[S, str, Callable[[Any], bool] | None]
+"""(which expression, FHIR type of its values, which of them count)."""
 
 
 class PathError(ValueError):
@@ -137,18 +139,18 @@ class Extractor(Generic[S]):
             found.append((which, "boolean", any(resource.get(n, False) is not False for n in names)))
         return found
 
-    def into(self, take: Callable[[S, str], Callable[[Any, D], None]]) -> Callable[[Mapping[str, Any], D], None]:
-        """The same walk as one function made of closures: each value goes straight to what `take(which, type)` made for it, together
-        with the second argument of the walk. For the hot path of the index."""
+    def into(self, take: Callable[[list[Given[S]]], Callable[[Any, D], None]]) -> Callable[[Mapping[str, Any], D], None]:
+        """The same walk as one function made of closures: the values of an element go straight to what `take` made for all that is
+        given there, together with the second argument of the walk. For the hot path of the index."""
         walk = _one(self._root, take)
-        flags = [(take(which, "boolean"), names) for which, names in self._flags]
+        flags = [(take([(which, "boolean", None)]), names) for which, names in self._flags]
 
         def walked(resource: Mapping[str, Any], into: D) -> None:
             walk(resource, into)
             for put, names in flags:
                 put(any(resource.get(n, False) is not False for n in names), into)
 
-        return walked
+        return walked if flags else walk
 
 
 def _advance(r4: R4, place: _Place[S], step: Step) -> list[_Place[S]]:
@@ -216,38 +218,44 @@ def _walk_one(node: _Node[S], value: Any, found: list[Value[S]]) -> None:
             _walk_one(chosen, value, found)
 
 
-def _many(node: _Node[S], take: Callable[[S, str], Callable[[Any, D], None]]) -> Callable[[Any, D], None]:
+def _many(node: _Node[S], take: Callable[[list[Given[S]]], Callable[[Any, D], None]]) -> Callable[[Any, D], None]:
     """`_walk` of a node as a function."""
     one = _one(node, take)
     picks = [(n, _one(picked, take)) for n, picked in node.picks.items()]
 
     def walk(value: Any, into: D) -> None:
         if type(value) is not list:
-            for n, pick in picks:
-                if n == 0:
-                    pick(value, into)
             one(value, into)
-            return
+        else:
+            for item in value:
+                one(item, into)
+
+    def picking(value: Any, into: D) -> None:
+        held = value if type(value) is list else [value]
         for n, pick in picks:
-            if n < len(value):
-                pick(value[n], into)
-        for item in value:
-            one(item, into)
+            if n < len(held):
+                pick(held[n], into)
+        walk(value, into)
 
-    return walk
+    return picking if picks else walk
 
 
-def _one(node: _Node[S], take: Callable[[S, str], Callable[[Any, D], None]]) -> Callable[[Any, D], None]:
-    """`_walk_one` of a node as a function."""
-    puts = [take(which, type_) for which, type_ in node.gives]
+def _one(node: _Node[S], take: Callable[[list[Given[S]]], Callable[[Any, D], None]]) -> Callable[[Any, D], None]:
+    """`_walk_one` of a node as a function. What conditions choose of the value itself is given together with what it always gives."""
+    given: list[Given[S]] = [(which, type_, None) for which, type_ in node.gives]
+    conditions = []
+    for test, _, chosen in node.conditions:
+        given += [(which, type_, test) for which, type_ in chosen.gives]
+        if chosen.members or chosen.conditions:
+            conditions.append((test, _one(_Node(members=chosen.members, conditions=chosen.conditions), take)))
+    put = take(given) if given else None
     members = {name: _many(below, take) for name, below in node.members.items()}
-    conditions = [(test, _one(chosen, take)) for test, _, chosen in node.conditions]
-    if len(puts) == 1 and not members and not conditions:
-        return puts[0]
+    if put is not None and not members and not conditions:
+        return put
     after = members.get
 
     def walk(value: Any, into: D) -> None:
-        for put in puts:
+        if put is not None:
             put(value, into)
         if members and isinstance(value, dict):
             for name, below in value.items():

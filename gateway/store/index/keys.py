@@ -20,7 +20,7 @@ from gateway.fhir.elements import R4, load
 from gateway.fhir.parameters import SearchParameter, branches
 from gateway.fhir.path import Extractor
 from gateway.fhir.time import CHINA, MIN
-from gateway.store.index.slots import Draft, Keys, Slot
+from gateway.store.index.slots import Draft, Keys, Slot, Use
 from gateway.store.index.spans import pack, packed
 from gateway.store.index.values import encoder
 
@@ -116,20 +116,21 @@ class Indexer:
         plan.extract(resource, draft)
         draft.posted.append(plan.type_key)
         posted = list(dict.fromkeys(draft.posted))
-        first, main = MIN, draft.main
+        first, long, main = MIN, False, draft.main
         if main:
             first = main[0][0] if len(main) == 1 else min(start for start, _ in main)
+            long = len(main) > 1 or main[0][1] - first >= DAY
         return Entries(
-            t=first,
-            long=bool(main) and (len(main) > 1 or main[0][1] - main[0][0] >= DAY),
-            posted=posted,
-            keys=packed(list(dict.fromkeys(posted + draft.keys))),
-            spans=pack(draft.spans),
-            amounts=pack(dict.fromkeys(draft.amounts)),
-            texts=msgspec.json.encode(draft.texts) if draft.texts else None,
-            strings=list(draft.strings),
-            identifiers=list(draft.identifiers),
-            updated_key=plan.updated_key,
+            first,
+            long,
+            posted,
+            packed(posted) + b"".join(dict.fromkeys(draft.keys)),
+            pack(draft.spans) if draft.spans else b"",
+            pack(dict.fromkeys(draft.amounts)) if draft.amounts else b"",
+            msgspec.json.encode(draft.texts) if draft.texts else None,
+            list(draft.strings),
+            list(draft.identifiers),
+            plan.updated_key,
         )
 
     def _plan(self, type_: str) -> Plan:
@@ -157,7 +158,9 @@ class Indexer:
         return Plan(
             type=type_,
             fields=fields,
-            extract=Extractor(self.r4, type_, expressions).into(lambda slot, of: encoder(self.keys, slot, of, slot in dates)),
+            extract=Extractor(self.r4, type_, expressions).into(
+                lambda gives: encoder(self.keys, [Use(slot, of, slot in dates, test) for slot, of, test in gives])
+            ),
             main=dates,
             type_key=self.key(type_, "type"),
             updated_key=self.key(type_, "_lastUpdated"),

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
+from typing import Any
 
-__all__ = ["Draft", "Keys", "Slot"]
+__all__ = ["Draft", "Keys", "Slot", "Use"]
 
 _DIGEST = struct.Struct(">q")
 
@@ -57,17 +58,27 @@ class Slot:
     dates: int  # key of its intervals
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Use:
+    """An element that fills a slot. type: of its values. main: its dates order the resources of its type. test: which values count."""
+
+    slot: Slot
+    type: str
+    main: bool
+    test: Callable[[Any], bool] | None
+
+
 class Draft:
     """Entries of one resource while the encoders (gateway/store/index/values.py) fill them; what comes twice counts once at the end.
 
-    main: (first, last) of the date that orders its type. spans, amounts: (key, first, last).
+    keys: packed, each piece one or several. main: (first, last) of the date that orders its type. spans, amounts: (key, first, last).
     """
 
     __slots__ = ("amounts", "identifiers", "keys", "main", "posted", "spans", "strings", "texts")
 
     def __init__(self) -> None:
         self.posted: list[int] = []
-        self.keys: list[int] = []
+        self.keys: list[bytes] = []
         self.main: list[tuple[int, int]] = []
         self.spans: list[tuple[int, int, int]] = []
         self.amounts: list[tuple[int, int, int]] = []

@@ -14,6 +14,7 @@ LOWEST, HIGHEST = -(2**63), 2**63 - 1
 _DOUBLE = struct.Struct(">d")
 _WHOLE = struct.Struct(">q")
 _SPAN = struct.Struct("<qqq")
+BIG = sys.byteorder == "big"
 
 
 def sortable(number: Decimal | int | float) -> int:
@@ -34,8 +35,10 @@ def implied(number: Decimal) -> tuple[Decimal, Decimal]:
 
 def packed(numbers: Sequence[int]) -> bytes:
     """Whole numbers of 64 bits, little-endian, eight bytes each."""
+    if not numbers:
+        return b""
     held = array("q", numbers)
-    if sys.byteorder == "big":
+    if BIG:
         held.byteswap()
     return held.tobytes()
 

@@ -1,28 +1,28 @@
-"""Encoders: one value of one FHIR type becomes keys, intervals or texts (https://hl7.org/fhir/R4/search.html#ptypes).
+"""Encoders: the values of one element become keys, intervals or texts (https://hl7.org/fhir/R4/search.html#ptypes).
 
 Tokens: forms `code` (posted), `both` (system|code) and `system` (system|). References: `Type/id` or the absolute URL, and the identifier.
-Every value also gives the key that says its slot is present. What comes again and again (codes, units, the patient of a report's
-results) is worked out once and kept.
+Every value also gives the key that says its slot is present. All slots of an element are filled at once: what comes again and again
+(codes, units, the patient of a report's results) is worked out once for all of them, as packed keys, and kept.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
 from gateway.fhir.references import parse_reference
 from gateway.fhir.time import interval, period, timing
-from gateway.store.index.slots import Draft, Keys, Slot
-from gateway.store.index.spans import HIGHEST, LOWEST, sortable
+from gateway.store.index.slots import Draft, Keys, Slot, Use
+from gateway.store.index.spans import HIGHEST, LOWEST, packed, sortable
 
 __all__ = ["LONGEST", "LONGEST_SYSTEM", "Encode", "encoder", "normalised"]
 
 Encode = Callable[[Any, Draft], None]
-Forms = tuple[tuple[int, ...], tuple[int, ...]]
-"""(keys with postings, keys without)."""
+Forms = tuple[tuple[int, ...], tuple[bytes, ...]]
+"""(keys with postings, packed keys without)."""
 NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 SPECIAL = "http://terminology.hl7.org/CodeSystem/special-values"
@@ -32,18 +32,36 @@ LONGEST_SYSTEM = 500
 """Characters of an identifier's system that its table keeps: an index row of PostgreSQL has a limit."""
 
 
-def encoder(keys: Keys, slot: Slot, type_: str, main: bool = False) -> Encode:
-    """The encoder for values of this type in this slot. main: its dates order the resources of its type."""
-    if slot.kind == "date":
-        return _date(keys, slot, type_, main)
-    makers: dict[str, Callable[[Keys, Slot, str], Encode]] = {
-        "token": _token,
-        "reference": _reference,
-        "string": _string,
-        "quantity": _quantity,
-        "uri": _uri,
-    }
-    return makers[slot.kind](keys, slot, type_)
+def encoder(keys: Keys, uses: Sequence[Use]) -> Encode:
+    """The encoder for the values of one element: puts them into every slot that uses them."""
+    groups: dict[tuple[str, str, Any], list[Use]] = {}
+    for use in uses:
+        apart = None if use.slot.kind == "reference" else use.test  # references are chosen inside, by what is kept
+        groups.setdefault((use.slot.kind, use.type, apart), []).append(use)
+    encoders = [_chosen(test, _MAKERS[kind](keys, group)) for (kind, _, test), group in groups.items()]
+    if len(encoders) == 1:
+        return encoders[0]
+
+    def all_of(value: Any, draft: Draft) -> None:
+        for encode in encoders:
+            encode(value, draft)
+
+    return all_of
+
+
+def _chosen(test: Callable[[Any], bool] | None, encode: Encode) -> Encode:
+    if test is None:
+        return encode
+
+    def chosen(value: Any, draft: Draft) -> None:
+        if test(value):
+            encode(value, draft)
+
+    return chosen
+
+
+def _present(uses: Iterable[Use]) -> bytes:
+    return packed([use.slot.present for use in uses])
 
 
 @lru_cache(maxsize=8192)
@@ -55,18 +73,32 @@ def normalised(text: str) -> str:
     return " ".join(wide.split())
 
 
-def _token(keys: Keys, slot: Slot, type_: str) -> Encode:
+def _token(keys: Keys, uses: Sequence[Use]) -> Encode:
+    type_, slots = uses[0].type, [use.slot for use in uses]
     if type_ == "Identifier":
-        return _identifier(keys, slot)
-    present = slot.present
+        return _identifier(keys, slots)
+    present = _present(uses)
+
+    def put_together(told: Iterable[tuple[Slot, str]], code: str | None) -> Forms:
+        """The forms of a code with the system that each slot knows for it."""
+        posted: list[int] = []
+        both: list[int] = []
+        whole: list[int] = []
+        for slot, system in told:
+            if system:
+                whole.append(keys.key(slot.name, "system", system))
+            if code is not None:
+                (posted if slot.posted else both).append(keys.key(slot.name, "code", code))
+                both.append(keys.key(slot.name, "both", system, code))
+        return tuple(posted), tuple(packed(part) for part in (both, whole) if part)
 
     @lru_cache(maxsize=4096)
     def forms(system: str, code: str | None) -> Forms:
-        whole = (keys.key(slot.name, "system", system),) if system else ()
-        if code is None:
-            return (), (present, *whole)
-        own, both = keys.key(slot.name, "code", code), keys.key(slot.name, "both", system, code)
-        return ((own,), (present, both, *whole)) if slot.posted else ((), (present, own, both, *whole))
+        return put_together([(slot, system) for slot in slots], code)
+
+    @lru_cache(maxsize=4096)
+    def bound(code: str) -> Forms:
+        return put_together([(slot, slot.systems.get(code, "")) for slot in slots], code)
 
     def put(system: Any, code: Any, draft: Draft) -> None:
         posted, rest = forms(system if type(system) is str else "", code if type(code) is str else None)
@@ -74,114 +106,116 @@ def _token(keys: Keys, slot: Slot, type_: str) -> Encode:
         draft.keys += rest
 
     def coding(value: Any, draft: Draft) -> None:
-        if isinstance(value, dict):
+        draft.keys.append(present)
+        if type(value) is dict:
             put(value.get("system"), value.get("code"), draft)
-        else:
-            draft.keys.append(present)
 
     def concept(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
-        if isinstance(value, dict) and isinstance(value.get("coding"), list):
-            for one in value["coding"]:
-                if isinstance(one, dict):
+        if type(value) is dict and type(codings := value.get("coding")) is list:
+            for one in codings:
+                if type(one) is dict:
                     put(one.get("system"), one.get("code"), draft)
 
     def contact(value: Any, draft: Draft) -> None:
-        if isinstance(value, dict):
+        draft.keys.append(present)
+        if type(value) is dict:
             put(value.get("use"), value.get("value"), draft)
-        else:
-            draft.keys.append(present)
 
     def boolean(value: Any, draft: Draft) -> None:
+        draft.keys.append(present)
         put(SPECIAL, "true" if value else "false", draft)
 
     def code(value: Any, draft: Draft) -> None:
-        if isinstance(value, str):
-            put(slot.systems.get(value), value, draft)
-        else:
-            draft.keys.append(present)
+        draft.keys.append(present)
+        if type(value) is str:
+            posted, rest = bound(value)
+            draft.posted += posted
+            draft.keys += rest
 
     by_type = {"Coding": coding, "CodeableConcept": concept, "ContactPoint": contact, "boolean": boolean}
     return by_type.get(type_, code)
 
 
-def _identifier(keys: Keys, slot: Slot) -> Encode:
+def _identifier(keys: Keys, slots: Sequence[Slot]) -> Encode:
     """Identifiers hardly ever come twice: their keys are hashed from prefixes, and not kept."""
-    present = slot.present
-    of_code = keys.under(slot.name, "code")
-    of_number = keys.under(slot.name.partition(":")[0], "identifier")
+    present = packed([slot.present for slot in slots])
+    of_codes = [(keys.under(slot.name, "code"), slot.posted) for slot in slots]
+    of_numbers = list(dict.fromkeys(slot.name.partition(":")[0] for slot in slots if slot.table))
+    of_number = [keys.under(type_, "identifier") for type_ in of_numbers]
 
     @lru_cache(maxsize=1024)
-    def under(system: str) -> tuple[Callable[[str], int], int]:
-        return keys.under(slot.name, "both", system), keys.key(slot.name, "system", system)
+    def under(system: str) -> tuple[list[Callable[[str], int]], bytes]:
+        whole = [keys.key(slot.name, "system", system) for slot in slots] if system else []
+        return [keys.under(slot.name, "both", system) for slot in slots], packed(whole)
 
     def identifier(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             return
         system, number = value.get("system"), value.get("value")
-        system = system if isinstance(system, str) else ""
+        system = system if type(system) is str else ""
         of_both, whole = under(system)
-        if system:
+        if whole:
             draft.keys.append(whole)
-        if isinstance(number, str):
-            (draft.posted if slot.posted else draft.keys).append(of_code(number))
-            draft.keys.append(of_both(number))
-            if slot.table:
-                draft.identifiers[of_number(number), system[:LONGEST_SYSTEM], number] = None
+        if type(number) is not str:
+            return
+        own = [both(number) for both in of_both]
+        for of_code, posted in of_codes:
+            (draft.posted if posted else own).append(of_code(number))
+        draft.keys.append(packed(own))
+        for key in of_number:
+            draft.identifiers[key(number), system[:LONGEST_SYSTEM], number] = None
 
     return identifier
 
 
-def _reference(keys: Keys, slot: Slot, type_: str) -> Encode:
-    present = slot.present
+def _reference(keys: Keys, uses: Sequence[Use]) -> Encode:
+    literal = uses[0].type == "Reference"
 
-    def literal(text: str) -> tuple[tuple[int, ...], str]:
+    def places(slot: Slot, text: str) -> tuple[list[int], str]:
+        """Keys of where a reference points, and the type that it names."""
         if text.startswith("#"):
-            return (), ""
+            return [], ""
         target = parse_reference(text, keys.base)
         if target.base or not target.type:
             whole = text.partition("/_history/")[0]
-            forms = {whole, whole.partition("|")[0]} if type_ != "Reference" else {whole}
-            return tuple(keys.key(slot.name, "to", form) for form in sorted(forms)), target.type
-        return (keys.key(slot.name, "to", target.local),), target.type
+            forms = {whole} if literal else {whole, whole.partition("|")[0]}
+            return [keys.key(slot.name, "to", form) for form in sorted(forms)], target.type
+        return [keys.key(slot.name, "to", target.local)], target.type
 
-    @lru_cache(maxsize=8192)
+    @lru_cache(maxsize=16384)
     def forms(text: str | None, named: str | None, system: str, number: str | None) -> Forms:
         posted: list[int] = []
-        rest = [present]
-        if text is not None:
-            places, found = literal(text)
-            posted += places
-            named = (found or named) if type_ == "Reference" else None
-        if named is not None:
-            rest.append(keys.key(slot.name, "present", named))
-        if number is not None:
-            posted.append(keys.key(slot.name, "identifier", number))
-            rest.append(keys.key(slot.name, "identifier", system, number))
-        return (tuple(posted), tuple(rest)) if slot.posted else ((), (*posted, *rest))
+        own: list[int] = []
+        present: list[int] = []
+        for slot in (use.slot for use in uses if use.test is None or use.test({"reference": text, "type": named})):
+            driving = posted if slot.posted else own
+            present.append(slot.present)
+            type_ = named
+            if text is not None:
+                found, named_there = places(slot, text)
+                driving += found
+                type_ = (named_there or named) if literal else None
+            if type_ is not None:
+                present.append(keys.key(slot.name, "present", type_))
+            if number is not None:
+                driving.append(keys.key(slot.name, "identifier", number))
+                own.append(keys.key(slot.name, "identifier", system, number))
+        return tuple(posted), tuple(packed(part) for part in (present, own) if part)
 
     def text(value: Any, draft: Draft) -> None:
         posted, rest = forms(value if type(value) is str else None, None, "", None)
         draft.posted += posted
         draft.keys += rest
 
-    last: tuple[Any, Any, tuple[int, ...], tuple[int, ...]] = (None, None, (), ())
-
     def reference(value: Any, draft: Draft) -> None:
-        nonlocal last
-        if not isinstance(value, dict):
-            draft.keys.append(present)
+        if type(value) is not dict:
+            draft.keys += forms(None, None, "", None)[1]
             return
-        target = value.get("reference")
-        held, place, posted, rest = last
-        if value is held and target == place:  # the resources of one record share their references; the writer changes only where they point
-            draft.posted += posted
-            draft.keys += rest
-            return
-        named, identifier = value.get("type"), value.get("identifier")
+        target, named, identifier = value.get("reference"), value.get("type"), value.get("identifier")
         system = number = None
-        if isinstance(identifier, dict):
+        if type(identifier) is dict:
             system, number = identifier.get("system"), identifier.get("value")
         posted, rest = forms(
             target if type(target) is str else None,
@@ -189,80 +223,86 @@ def _reference(keys: Keys, slot: Slot, type_: str) -> Encode:
             system if type(system) is str else "",
             number if type(number) is str else None,
         )
-        last = value, target, posted, rest
         draft.posted += posted
         draft.keys += rest
 
-    return reference if type_ == "Reference" else text
+    return reference if literal else text
 
 
-def _date(keys: Keys, slot: Slot, type_: str, main: bool) -> Encode:
+def _date(keys: Keys, uses: Sequence[Use]) -> Encode:
+    present, slots, main = _present(uses), [use.slot.dates for use in uses], any(use.main for use in uses)
+    type_, zone = uses[0].type, keys.zone
+
     def date(value: Any, draft: Draft) -> None:
-        draft.keys.append(slot.present)
-        if isinstance(value, str):
-            found = interval(value, keys.zone)
-        elif isinstance(value, dict):
-            found = timing(value, keys.zone) if type_ == "Timing" else period(value, keys.zone)
+        draft.keys.append(present)
+        if type(value) is str:
+            found = interval(value, zone)
+        elif type(value) is dict:
+            found = timing(value, zone) if type_ == "Timing" else period(value, zone)
         else:
             found = None
         if found is not None:
-            draft.spans.append((slot.dates, *found))
+            draft.spans += [(slot, *found) for slot in slots]
             if main:
                 draft.main.append(found)
 
     return date
 
 
-def _string(keys: Keys, slot: Slot, type_: str) -> Encode:
-    names = {"HumanName": NAME_PARTS, "Address": ADDRESS_PARTS}.get(type_, ("text",))
-    own = keys.key(slot.name, "text")
+def _string(keys: Keys, uses: Sequence[Use]) -> Encode:
+    names = {"HumanName": NAME_PARTS, "Address": ADDRESS_PARTS}.get(uses[0].type, ("text",))
+    present = _present(uses)
+    own = [(keys.key(use.slot.name, "text"), use.slot.table) for use in uses]
 
     def string(value: Any, draft: Draft) -> None:
-        draft.keys.append(slot.present)
-        for text in [value] if isinstance(value, str) else parts(value):
-            draft.texts.append((own, text))
-            if slot.table:
-                draft.strings[own, normalised(text)[:LONGEST]] = None
+        draft.keys.append(present)
+        for text in [value] if type(value) is str else parts(value):
+            for key, table in own:
+                draft.texts.append((key, text))
+                if table:
+                    draft.strings[key, normalised(text)[:LONGEST]] = None
 
     def parts(value: Any) -> Iterator[str]:
-        if isinstance(value, dict):
+        if type(value) is dict:
             for name in names:
                 found = value.get(name, ())
-                yield from [f for f in (found if isinstance(found, list) else [found]) if isinstance(f, str)]
+                yield from [f for f in (found if type(found) is list else [found]) if type(f) is str]
 
     return string
 
 
-def _quantity(keys: Keys, slot: Slot, type_: str) -> Encode:
-    @lru_cache(maxsize=512)
+def _quantity(keys: Keys, uses: Sequence[Use]) -> Encode:
+    present, type_ = _present(uses), uses[0].type
+
+    @lru_cache(maxsize=1024)
     def units(system: str | None, code: str | None, unit: str | None) -> tuple[int, ...]:
         forms: dict[tuple[str, ...], None] = {("amount",): None}
         forms |= {("amount", text): None for text in (code, unit) if text is not None}
         if system is not None and code is not None:
             forms["amount", system, code] = None
-        return tuple(keys.key(slot.name, *form) for form in forms)
+        return tuple(keys.key(use.slot.name, *form) for use in uses for form in forms)
 
     def put(low: int, high: int, unit: Any, draft: Draft) -> None:
         system = code = print_ = None
-        if isinstance(unit, dict):
+        if type(unit) is dict:
             system, code, print_ = unit.get("system"), unit.get("code"), unit.get("unit")
             if type_ == "Money":
                 system, code = "urn:iso:std:iso:4217", unit.get("currency")
-        said = [text if type(text) is str else None for text in (system, code, print_)]
-        draft.amounts += [(key, low, high) for key in units(*said)]
+        found = units(system if type(system) is str else None, code if type(code) is str else None, print_ if type(print_) is str else None)
+        draft.amounts += [(key, low, high) for key in found]
 
     def quantity(value: Any, draft: Draft) -> None:
-        draft.keys.append(slot.present)
-        number = _number(value.get("value") if isinstance(value, dict) else value)
+        draft.keys.append(present)
+        number = _number(value.get("value") if type(value) is dict else value)
         if number is None:
             return
-        comparator = value.get("comparator") if isinstance(value, dict) else None
+        comparator = value.get("comparator") if type(value) is dict else None
         put(LOWEST if comparator in ("<", "<=") else number, HIGHEST if comparator in (">", ">=") else number, value, draft)
 
     def range_(value: Any, draft: Draft) -> None:
-        draft.keys.append(slot.present)
-        if isinstance(value, dict):
-            ends = [end if isinstance(end := value.get(n), dict) else {} for n in ("low", "high")]
+        draft.keys.append(present)
+        if type(value) is dict:
+            ends = [end if type(end := value.get(n)) is dict else {} for n in ("low", "high")]
             low, high = (_number(end.get("value")) for end in ends)
             if low is not None or high is not None:
                 put(LOWEST if low is None else low, HIGHEST if high is None else high, ends[0] or ends[1], draft)
@@ -271,7 +311,7 @@ def _quantity(keys: Keys, slot: Slot, type_: str) -> Encode:
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+    if type(value) is bool or not isinstance(value, (int, float, Decimal)):
         return None
     try:
         return sortable(value)
@@ -279,15 +319,34 @@ def _number(value: Any) -> int | None:
         return None
 
 
-def _uri(keys: Keys, slot: Slot, type_: str) -> Encode:
-    own = keys.key(slot.name, "text")
+def _uri(keys: Keys, uses: Sequence[Use]) -> Encode:
+    present, slots = _present(uses), [use.slot for use in uses]
+    own = [keys.key(slot.name, "text") for slot in slots if slot.table]
+
+    @lru_cache(maxsize=4096)
+    def forms(value: str) -> Forms:
+        posted = tuple(keys.key(slot.name, "uri", value) for slot in slots if slot.posted)
+        rest = [keys.key(slot.name, "uri", value) for slot in slots if not slot.posted]
+        return posted, (packed(rest),) if rest else ()
 
     def uri(value: Any, draft: Draft) -> None:
-        draft.keys.append(slot.present)
-        if isinstance(value, str):
-            (draft.posted if slot.posted else draft.keys).append(keys.key(slot.name, "uri", value))
-            if slot.table:
-                draft.texts.append((own, value))
-                draft.strings[own, value[:LONGEST]] = None
+        draft.keys.append(present)
+        if type(value) is str:
+            posted, rest = forms(value)
+            draft.posted += posted
+            draft.keys += rest
+            for key in own:
+                draft.texts.append((key, value))
+                draft.strings[key, value[:LONGEST]] = None
 
     return uri
+
+
+_MAKERS: dict[str, Callable[[Keys, Sequence[Use]], Encode]] = {
+    "token": _token,
+    "reference": _reference,
+    "date": _date,
+    "string": _string,
+    "quantity": _quantity,
+    "uri": _uri,
+}
