@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.config import StoreConfig
 from gateway.errors import ConfigError
 from gateway.store import tables
+from gateway.store.fairlock import FairLock
 from gateway.store.raw import SPAN
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -26,12 +27,14 @@ OFFSET = "sequence-offset"
 
 
 class Database:
-    """An opened, migrated database. `engine` serves reads; `raw()` gives the writer's connection, whose transactions it ends itself."""
+    """An opened, migrated database. `engine` serves reads; `raw()` gives the writer's connection, whose transactions it ends itself.
+    `lock` is held while a transaction writes (SQLite; several write at once on PostgreSQL)."""
 
     def __init__(self, url: URL) -> None:
         self.url = url
         self.dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
         self.engine = _engine(url)
+        self.lock: AbstractContextManager[None] = FairLock() if self.dialect == "sqlite" else nullcontext()
         self.races, self.away = _faults(self.dialect)
 
     @classmethod
@@ -112,7 +115,7 @@ class Database:
         """A raw cursor inside one write transaction (BEGIN IMMEDIATE on SQLite); for writes outside the writer thread."""
         connection = self.raw()
         try:
-            with transaction(connection, self.dialect) as cursor:
+            with self.lock, transaction(connection, self.dialect) as cursor:
                 yield cursor
         finally:
             connection.close()

@@ -48,14 +48,16 @@ def writing(database: Database) -> Iterator[Raw]:
     """A write transaction on a pooled connection."""
     connection = database.engine.raw_connection()
     try:
-        cursor = connection.cursor()
-        if database.dialect == "sqlite":
-            cursor.execute("BEGIN IMMEDIATE")
-        yield Raw(cursor, database.dialect)
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
+        with database.lock:
+            try:
+                cursor = connection.cursor()
+                if database.dialect == "sqlite":
+                    cursor.execute("BEGIN IMMEDIATE")
+                yield Raw(cursor, database.dialect)
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
     finally:
         connection.close()
 

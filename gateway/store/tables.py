@@ -308,6 +308,7 @@ delivery_wait = Table(
     Column("type", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("sent", Boolean, nullable=False),  # went up with Reference.identifier (true) or not at all (false) until the target arrives
+    Index("ix_delivery_wait_item", "destination", "id"),
     sqlite_with_rowid=False,
 )
 

@@ -7,14 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
 
 import gateway.store.index.tables as index_tables
 from gateway.config import StoreConfig
 from gateway.store import tables
-from gateway.store.database import Database
+from gateway.store.database import MIGRATIONS, Database
 from gateway.store.metadata import metadata
 
 assert tables and index_tables
@@ -53,6 +55,24 @@ def test_a_migrated_postgresql_database_differs_in_nothing_from_the_tables() -> 
         partial = {i["name"] for t in inspect(c).get_table_names() for i in inspect(c).get_indexes(t) if i["dialect_options"].get("postgresql_where")}
     database.close()
     assert {"uq_hold_open", "uq_map_set_active", "ix_delivery_owed"} <= partial
+
+
+def test_a_database_of_the_first_version_is_migrated_with_what_it_holds(tmp_path: Path) -> None:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{tmp_path / 'yifang.sqlite3'}")
+    with engine.connect() as c:
+        config.attributes["connection"] = c
+        command.upgrade(config, "0001")
+        c.execute(text("INSERT INTO delivery_wait VALUES ('hapi', 'Encounter', 'e', 'Observation', 'o', 1)"))
+        c.commit()
+    engine.dispose()
+    database = Database.open(StoreConfig(data=tmp_path))
+    with database.engine.connect() as c:
+        assert c.execute(text("SELECT target_id, id FROM delivery_wait")).all() == [("e", "o")]
+    database.close()
+    Database.open(StoreConfig(data=tmp_path / "new")).close()
+    assert statements(f"sqlite:///{tmp_path / 'yifang.sqlite3'}") == statements(f"sqlite:///{tmp_path / 'new' / 'yifang.sqlite3'}")
 
 
 def test_a_migration_repeated_changes_nothing(tmp_path: Path) -> None:
