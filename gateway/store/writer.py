@@ -57,8 +57,9 @@ class Writer:
         self.indexer = indexer
         self.index = IndexWriter(database.dialect)
         self.destinations = tuple(destinations)
+        self.group = group
         self.groups = 0
-        self._turns = Turns(waiting, group)
+        self._queue: queue.Queue[Work | None] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
         self._connection: Any = None
         self._merged = START
@@ -72,7 +73,7 @@ class Writer:
     def close(self) -> None:
         """Finishes what waits, then ends the thread."""
         if self._thread is not None:
-            self._turns.close()
+            self._queue.put(None)
             self._thread.join()
             self._thread = None
 
@@ -80,22 +81,9 @@ class Writer:
         """Hands work over; blocks while too much waits. The future is answered after the commit, with TransientError when the database
         is away, or with the exception of the work itself."""
         if self._thread is None:
-            raise TransientError(CLOSING)
-        self._turns.put(work)
+            raise TransientError("网关正在关闭, 未接收; 请稍后重发")
+        self._queue.put(work)
         return work.future
-
-    def store(self, message: NewMessage) -> Future[Answer]:
-        """Stores a message ahead of its records (`processing`) and notes its id in `message.stored`; 0 stays there when its bytes are
-        stored already. Work about it may be submitted at once: it is done after this. Raises as `submit` does."""
-        if self._thread is None:
-            raise TransientError(CLOSING)
-        work = Work(message.source, message=message)
-        self._turns.store(work)
-        return work.future
-
-    def pressed(self, since: float) -> bool:
-        """Whether what was accepted at `since` (monotonic seconds) and is answered should leave its turn to messages that come now."""
-        return self._turns.pressed(since)
 
     @property
     def alive(self) -> bool:
@@ -105,16 +93,34 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How much waits for the writer."""
-        return len(self._turns)
+        return self._queue.qsize()
 
     def _run(self) -> None:
-        while (batch := self._turns.take(1.0)) is not None:
-            if batch:
-                self.step(batch)
+        while True:
+            try:
+                first = self._queue.get(timeout=1.0)
+            except queue.Empty:
+                while self._merge() and self._queue.empty():
+                    pass
                 continue
-            while self._merge() and not len(self._turns):
-                pass
-        self._forget()
+            if first is None:
+                break
+            batch, last = [first], False
+            while len(batch) < self.group:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    last = True
+                    break
+                batch.append(more)
+            self.step(batch)
+            if last:
+                break
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def step(self, batch: Sequence[Work]) -> None:
         """Writes a group, then does the part of the index's merging that is due."""
@@ -124,7 +130,7 @@ class Writer:
 
     def commit(self, batch: Sequence[Work]) -> None:
         """Writes a group and answers it. A piece that fails is answered alone; its neighbours are written without it."""
-        ready = [w for w in batch if w.future.running() or w.future.set_running_or_notify_cancel()]
+        ready = [w for w in batch if w.future.set_running_or_notify_cancel()]
         for works in _runs(ready):
             self._commit(works)
 
@@ -135,13 +141,13 @@ class Writer:
             except self.database.races as e:
                 log.debug("writer_race", type=type(e).__name__, attempt=attempt)
                 if attempt == ATTEMPTS - 1:
-                    return self._later(works, TransientError("数据库并发冲突多次重试未果, 未写入; 请稍后重发"))
+                    return _fail(works, TransientError("数据库并发冲突多次重试未果, 未写入; 请稍后重发"))
                 time.sleep(0.002 * (attempt + 1) * (1 + (threading.get_ident() >> 4) % 5))
             except self.database.away as e:
                 self._forget()
                 log.warning("writer_database_away", error=type(e).__name__)
                 if attempt >= 2:
-                    return self._later(works, TransientError("数据库暂时不可用, 未写入; 请稍后重发"))
+                    return _fail(works, TransientError("数据库暂时不可用, 未写入; 请稍后重发"))
                 time.sleep(0.05)
             except Exception as e:
                 self._forget()
@@ -154,20 +160,11 @@ class Writer:
                         self._commit([work])
                 return None
             else:
-                self.groups += works[0].kind != "store"
+                self.groups += 1
                 for work, answer in zip(works, answers, strict=True):
-                    if work.store
                     work.future.set_result(answer)
                 return None
         return None
-
-    def _later(self, works: Sequence[Work], fault: TransientError) -> None:
-        """Fails what somebody waits for, so that it is sent again; what was acknowledged is tried again, until the writer closes."""
-        kept = [] if self._turns.closing else [w for w in works if w.ahead is not None]
-        _fail([w for w in works if w not in kept], fault)
-        if kept:
-            self._turns.back(kept)
-            time.sleep(AGAIN)
 
     def _transact(self, works: Sequence[Work]) -> list[Answer]:
         if self._connection is None:
@@ -190,24 +187,63 @@ class Writer:
         composer = Composer(unit, residents)
         applier = Applier(unit, residents, composer)
         applier.load(items)
-        unit.known_messages = message_rows.known(raw, works)
+        self._seen(unit, works)
         answers = [self._one(unit, applier, work) for work in works]
-        message_rows.heard(raw, unit.now, works)
-        message_rows.finish(unit)
+        _words(unit, works)
         flush(unit, residents, self.indexer, self.index)
         return answers
 
+    def _seen(self, unit: Unit, works: Sequence[Work]) -> None:
+        """Looks up which of the group's new messages are stored already, byte for byte, from the same source."""
+        digests = {w.message.digest for w in works if isinstance(w.message, NewMessage) and w.message.digest}
+        for id_, source, digest in unit.raw.among("SELECT id, source, digest FROM message WHERE digest {}", digests):
+            unit.known_messages[(source, digest)] = id_
+
     def _one(self, unit: Unit, applier: Applier, work: Work) -> Answer:
         changes, deliveries = len(unit.changes), len(unit.deliveries)
-        message = _id(unit, work.message)
+        message = work.message if isinstance(work.message, int) else unit.raw.number() if work.message is not None else 0
         outcomes = [applier.apply(i, source=work.source, custodian=work.custodian, message=message, actor=work.actor) for i in work.items]
         value = work.command(unit, applier) if work.command is not None else None
-        state, message = message_rows.put_down(unit, work, message, outcomes)
+        state, message = self._message(unit, work, message, outcomes)
         for finding in work.findings:
             unit.note(finding, source=work.source, message=message or None, version=None)
         if work.checkpoint is not None:
             unit.raw.upsert("checkpoint", ("source",), ("value", "time"), [(work.source, work.checkpoint, unit.now)])
         return Answer(message, state, outcomes, unit.changes[changes:], len(unit.deliveries) - deliveries, value)
+
+    def _message(self, unit: Unit, work: Work, id_: int, outcomes: Sequence[RecordOutcome]) -> tuple[str, int]:
+        new = work.message
+        fresh = all(o.state != "repeat" for o in outcomes)
+        if isinstance(new, NewMessage):
+            return self._new_message(unit, work, new, id_, outcomes, fresh=fresh)
+        if not id_:
+            return "", 0
+        state = work.state
+        if state == "?":
+            counted = unit.raw.rows("SELECT state, count(*) FROM record_version WHERE message = ? GROUP BY state", [id_])
+            state = message_state(Counter(dict(counted)) + Counter(o.state for o in outcomes))
+        if state or work.rows is not None:
+            unit.raw.run(
+                "UPDATE message SET state = COALESCE(?, state), rows = COALESCE(?, rows), fresh = fresh AND ? WHERE id = ?",
+                [state or None, work.rows, fresh, id_],
+            )
+        return state, id_
+
+    def _new_message(self, unit: Unit, work: Work, new: NewMessage, id_: int, outcomes: Sequence[RecordOutcome], *, fresh: bool) -> tuple[str, int]:
+        """Stores a new message; one whose bytes are stored already and change nothing is only counted there."""
+        state = new.state or message_state(Counter(o.state for o in outcomes))
+        known = unit.known_messages.get((new.source, new.digest))
+        nothing = all(o.state == "repeat" for o in outcomes) if outcomes else new.state in ("refused", "failed")
+        if known is not None and nothing:
+            unit.repeated.append((known,))
+            return ("repeat" if outcomes else state), known
+        rows = work.rows if work.rows is not None else len(outcomes)
+        unit.messages.append((id_, new.source, new.name, new.peer, new.media_type, new.charset, new.digest, new.size, unit.now, state, rows,
+                              fresh, 0, reason_json(new.reason)))  # fmt: skip
+        unit.chunks += [(id_, n, chunk) for n, chunk in enumerate(new.chunks)]
+        if new.digest:
+            unit.known_messages[(new.source, new.digest)] = id_
+        return state, id_
 
     def _merge(self) -> bool:
         """Moves some fresh index entries to their place, between groups, in a short transaction of its own; whether more are left."""
@@ -229,22 +265,33 @@ class Writer:
             connection.close()
 
 
+def message_state(states: Counter[str]) -> str:
+    """State of a message from those of its records: mapped, held, refused (all of them), partly."""
+    held, refused = states["held"], states["refused"]
+    total = sum(states.values())
+    if not held and not refused:
+        return "mapped"
+    if held == total:
+        return "held"
+    return "refused" if refused == total else "partly"
+
+
+def _words(unit: Unit, works: Sequence[Work]) -> None:
+    """Notes which sources sent something."""
+    heard = sorted({w.message.source for w in works if isinstance(w.message, NewMessage)})
+    unit.raw.upsert("source_status", ("source",), ("last_word", "last_message", "silent_since"), [(s, unit.now, unit.now, None) for s in heard])
+
+
 def _runs(works: Sequence[Work]) -> list[list[Work]]:
     """Groups that may share a transaction; a dry run and a command have one of their own."""
     runs: list[list[Work]] = []
     for work in works:
-        if work.alone or not runs or runs[-1][0].alone:
+        alone = work.dry or work.command is not None
+        if alone or not runs or runs[-1][0].dry or runs[-1][0].command is not None:
             runs.append([work])
         else:
             runs[-1].append(work)
     return runs
-
-
-def _id(unit: Unit, message: NewMessage | int | None) -> int:
-    """The id of a piece of work's message, a new one where it has none yet; 0 when there is no message."""
-    if isinstance(message, NewMessage):
-        return message.stored or unit.raw.number()
-    return message or 0
 
 
 def _fail(works: Sequence[Work], fault: Exception) -> None:
