@@ -172,37 +172,46 @@ def _identifier(keys: Keys, slots: Sequence[Slot]) -> Encode:
 
 def _reference(keys: Keys, uses: Sequence[Use]) -> Encode:
     literal = uses[0].type == "Reference"
+    to = {use.slot: keys.under(use.slot.name, "to") for use in uses}
 
-    def places(slot: Slot, text: str) -> tuple[list[int], str]:
-        """Keys of where a reference points, and the type that it names."""
+    @lru_cache(maxsize=256)
+    def chosen(named: str | None, there: str | None) -> tuple[list[tuple[Callable[[str], int], bool]], list[Slot], tuple[bytes, ...]]:
+        """For a reference that names a type itself (`there`) or beside it (`named`): the hashes of where it points and whether these
+        have postings, the slots it fills, and the keys that say so."""
+        example = {"reference": f"{there}/x" if there else None, "type": named}
+        slots = [use.slot for use in uses if use.test is None or use.test(example)]
+        present = [slot.present for slot in slots]
+        if type_ := (there or named) if literal else None:
+            present += [keys.key(slot.name, "present", type_) for slot in slots]
+        return [(to[slot], slot.posted) for slot in slots], slots, (packed(present),) if present else ()
+
+    def places(text: str) -> tuple[str | None, list[str]]:
+        """The type that a reference names, and the texts it is found by."""
+        type_, _, id_ = text.partition("/")
+        if literal and text.isascii() and id_.isalnum() and type_.isalpha() and type_[0].isupper():  # nearly all: Type/id
+            return type_, [text]
         if text.startswith("#"):
-            return [], ""
+            return None, []
         target = parse_reference(text, keys.base)
         if target.base or not target.type:
             whole = text.partition("/_history/")[0]
-            forms = {whole} if literal else {whole, whole.partition("|")[0]}
-            return [keys.key(slot.name, "to", form) for form in sorted(forms)], target.type
-        return [keys.key(slot.name, "to", target.local)], target.type
+            return target.type or None, sorted({whole} if literal else {whole, whole.partition("|")[0]})
+        return target.type, [target.local]
 
     @lru_cache(maxsize=16384)
     def forms(text: str | None, named: str | None, system: str, number: str | None) -> Forms:
+        there, forms_ = places(text) if text is not None else (None, [])
+        hashes, slots, present = chosen(named, there)
         posted: list[int] = []
         own: list[int] = []
-        present: list[int] = []
-        for slot in (use.slot for use in uses if use.test is None or use.test({"reference": text, "type": named})):
-            driving = posted if slot.posted else own
-            present.append(slot.present)
-            type_ = named
-            if text is not None:
-                found, named_there = places(slot, text)
-                driving += found
-                type_ = (named_there or named) if literal else None
-            if type_ is not None:
-                present.append(keys.key(slot.name, "present", type_))
-            if number is not None:
-                driving.append(keys.key(slot.name, "identifier", number))
+        for form in forms_:
+            for key, driving in hashes:
+                (posted if driving else own).append(key(form))
+        if number is not None:
+            for slot in slots:
+                (posted if slot.posted else own).append(keys.key(slot.name, "identifier", number))
                 own.append(keys.key(slot.name, "identifier", system, number))
-        return tuple(posted), tuple(packed(part) for part in (present, own) if part)
+        return tuple(posted), (*present, packed(own)) if own else present
 
     def text(value: Any, draft: Draft) -> None:
         posted, rest = forms(value if type(value) is str else None, None, "", None)
