@@ -20,9 +20,10 @@ from gateway.pipeline.binding import Binding
 from gateway.record import RELEASED, Incoming, MapResult, Receipt, Record, RecordOutcome, Row
 from gateway.store import messages
 from gateway.store.database import Database
+from gateway.store.message_rows import message_state
 from gateway.store.messages import StoredMessage
 from gateway.store.work import Answer, Item, NewMessage, Work
-from gateway.store.writer import Writer, message_state
+from gateway.store.writer import Writer
 
 __all__ = ["BATCH", "Ingest", "receipt_state"]
 

@@ -19,7 +19,8 @@ __all__ = ["Answer", "Change", "Item", "NewMessage", "Work"]
 
 @dataclass(slots=True)
 class NewMessage:
-    """A message not stored yet. id: given ahead where its chunks were stored first, else 0. chunks: its content."""
+    """A message. chunks: its content. stored: its id, once it was stored (`processing`) ahead of its records, else 0: its records then
+    finish that row. since: when it was accepted (monotonic seconds)."""
 
     source: str
     name: str
@@ -31,6 +32,8 @@ class NewMessage:
     chunks: Sequence[bytes]
     state: str = ""  # "": follows from the outcomes
     reason: Finding | None = None
+    stored: int = 0
+    since: float = 0.0
 
 
 @dataclass(slots=True)
@@ -77,7 +80,9 @@ class Work:
     """One thing to do in one transaction: a message with its records, a batch of a stored message's records, or a command.
 
     message: the new message, or the id of a stored one. state: the state a stored message gets ("" leaves it; "?" is worked out from
-    its records). rows: rows of the message done after this. dry: work it out, write nothing. command: runs inside the transaction.
+    its records). rows: rows of the message done after this. dry: work it out, write nothing. command: runs inside the transaction, which
+    is its own unless `joins` says that it may share the group's (it touches no record, resource or contribution that a map writes).
+    store: only put down the new message, as `processing`; its records follow.
     """
 
     source: str = ""
@@ -91,4 +96,16 @@ class Work:
     actor: str = ""
     dry: bool = False
     command: Callable[[Unit, Applier], Any] | None = None
+    joins: bool = False
+    store: bool = False
     future: Future[Answer] = field(default_factory=Future)
+
+    @property
+    def ahead(self) -> NewMessage | None:
+        """The message whose sender was answered before its records are written; None when somebody waits for this work."""
+        return self.message if isinstance(self.message, NewMessage) and self.message.stored else None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has a transaction of its own."""
+        return self.dry or (self.command is not None and not self.joins)

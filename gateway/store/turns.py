@@ -1,0 +1,131 @@
+"""Whose turn it is at the writer.
+
+A sender that needs only durability (HL7 v2) waits for one small row; mapped work is some twenty resources, and behind a long group the
+acknowledgement would take as long as the mapping that it was to be spared. So messages to be stored ahead of their records have
+a transaction of their own, taken first; while they come, groups of other work are small; and work whose sender is answered already stands
+back, as long as nobody waits for anything behind it, for at most PATIENCE. Other work is never starved: it has every second turn.
+Mapped work keeps the order in which it came. Commands that may join a group (they touch nothing that a map writes) go with the next one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from gateway.store.work import Work
+
+__all__ = ["PATIENCE", "QUIET", "Turns"]
+
+QUIET = 0.005
+"""Seconds after the last store until answered work goes on."""
+PATIENCE = 5.0
+"""Seconds that answered work stands back at most."""
+LATELY = 0.5
+"""Seconds after the last store during which groups stay small."""
+SMALL = 200
+"""Resources of a group while stores come: about 50 ms that the next store may have to wait."""
+STORES = 256
+"""Stores that share a transaction."""
+
+
+class Turns:
+    """What waits for the writer. limit: pieces of work that may wait before `put` blocks. group: pieces that share a transaction.
+    now: monotonic seconds."""
+
+    def __init__(self, limit: int, group: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._group = group
+        self._now = now
+        lock = threading.Lock()
+        self._changed, self._room = threading.Condition(lock), threading.Condition(lock)
+        self._stores: deque[Work] = deque()
+        self._joining: deque[Work] = deque()
+        self._works: deque[Work] = deque()
+        self._stored = -PATIENCE  # when the last store came
+        self._stores_last = False
+        self._closing = False
+
+    def put(self, work: Work) -> None:
+        """Adds mapped work or a command; blocks while too much waits."""
+        queue = self._joining if work.joins else self._works
+        with self._changed:
+            while len(queue) >= self._limit:
+                self._room.wait()
+            queue.append(work)
+            self._changed.notify()
+
+    def store(self, work: Work) -> None:
+        """Adds a message that is to be stored ahead of its records; how many may wait is bounded where they are accepted."""
+        with self._changed:
+            self._stores.append(work)
+            self._stored = self._now()
+            self._changed.notify()
+
+    def back(self, works: Iterable[Work]) -> None:
+        """Puts back, in front, what was taken and could not be done now."""
+        with self._changed:
+            self._works.extendleft(reversed(list(works)))
+
+    def open(self) -> None:
+        """From now on work is taken."""
+        self._closing = False
+
+    def close(self) -> None:
+        """What waits is still given; then `take` says that it is the end."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing new comes."""
+        return self._closing
+
+    def __len__(self) -> int:
+        return len(self._works) + len(self._joining) + len(self._stores)
+
+    def pressed(self, since: float) -> bool:
+        """Whether work whose sender was answered should stand back; since: when it was accepted (monotonic)."""
+        now = self._now()
+        return not self._closing and (bool(self._stores) or now - self._stored < QUIET) and now - since < PATIENCE
+
+    def take(self, seconds: float) -> list[Work] | None:
+        """What to write next, either stores alone or other work; [] when nothing came for so many seconds, None at the end."""
+        with self._changed:
+            while True:
+                due = bool(self._works) and not self._stands_back()
+                if self._stores and not (self._stores_last and (due or self._joining)):
+                    self._stores_last = True
+                    return _some(self._stores, STORES)
+                if due or self._joining:
+                    self._stores_last = False
+                    group = _some(self._joining, self._group) + (self._next() if due else [])
+                    self._room.notify(len(group))
+                    return group
+                if self._works:
+                    self._changed.wait(QUIET)
+                elif self._closing:
+                    return None
+                elif not self._changed.wait(seconds):
+                    return []
+
+    def _stands_back(self) -> bool:
+        first = self._works[0].ahead
+        return first is not None and self.pressed(first.since) and all(w.ahead is not None for w in self._works)
+
+    def _next(self) -> list[Work]:
+        lately = self._now() - self._stored < LATELY
+        group: list[Work] = []
+        resources = 0
+        while self._works and len(group) < self._group:
+            resources += sum(len(i.result.drafts) for i in self._works[0].items)
+            if group and lately and resources > SMALL:
+                break
+            group.append(self._works.popleft())
+        return group
+
+
+def _some(queue: deque[Work], most: int) -> list[Work]:
+    return [queue.popleft() for _ in range(min(most, len(queue)))]
