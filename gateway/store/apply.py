@@ -9,6 +9,7 @@ from dataclasses import replace
 from gateway.errors import Finding, worst
 from gateway.identity.link import Claim
 from gateway.record import Draft, PersonClaim, RecordOutcome
+from gateway.store.api.spoken import adopt, give_way, overwritten
 from gateway.store.compose import overlay
 from gateway.store.composer import Composer, stored
 from gateway.store.residents import Residents
@@ -110,8 +111,10 @@ class Applier:
             text = "同一业务键此前属于另一位居民(编号不同或姓名、出生日期、性别矛盾), 本次未写入; 请核对是否编号重用或串号, 再放行或驳回"
             key = "/".join(part for part in item.record.key if part)
             doubts.append(Finding("person-changed", "hold", text, source=f"业务键 {key}"))
-        if record.current is not None and not item.released:
-            doubts += self._workflow(record, item)
+        if not item.released:
+            if record.current is not None:
+                doubts += self._workflow(record, item)
+            doubts += overwritten(self.unit, record, item)
         return doubts
 
     def _workflow(self, record: RecordState, item: Item) -> list[Finding]:
@@ -178,6 +181,8 @@ class Applier:
         else:
             sources, doubts = self._resolve(item)
             findings = [*findings, *doubts]
+            if item.released:
+                give_way(self.unit, record, item)
             newest = version.rank >= record.rank
             if newest:
                 record.current, record.rank = version.id, version.rank
@@ -246,6 +251,8 @@ class Applier:
                 draft = _joined(draft, old)
             said.add(key)
             state = self.unit.resources[rid]
+            if state.version and not state.contributions and draft.compose == "merge":
+                adopt(self.unit, self.composer, state)
             others = [c for c in state.contributions.values() if c.record != record.id]
             if others and draft.compose == "one" and any(c.compose == "one" for c in others):
                 findings.append(claimed(state, others[0]))

@@ -1,7 +1,8 @@
 """How the contributions of several records make one resource (design/records.md, "Several records, one resource"). Pure functions.
 
 `one`: the lowest (stamp, authority, key, tie). `latest`: the highest (by, stamp, authority, key, tie). `merge`: element by element, by
-precedence of the authorities, then the newest. Every answer depends on the set of contributions alone.
+precedence of the authorities, then the newest. `api`: the newest word of a client stands alone until a person lets a record pass
+(gateway/store/api/spoken.py). Every answer depends on the set of contributions alone.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def compose(type_: str, contributions: Sequence[Contribution], precedence: Prece
     not `one`, so that a record which does not know of sharing cannot take a shared resource for itself."""
     if len(contributions) == 1:
         return contributions[0].body
-    kind = max((c.compose for c in contributions), key=("one", "latest", "merge").index)
+    kind = max((c.compose for c in contributions), key=("one", "latest", "merge", "api").index)
+    if kind == "api":
+        return max((c for c in contributions if c.compose == kind), key=lambda c: c.age).body
     if kind == "one":
         return min(contributions, key=lambda c: c.age).body
     if kind == "latest":

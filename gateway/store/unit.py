@@ -136,6 +136,15 @@ class Unit:
             state = self.records[identity_] = RecordState(self.raw.number(), *identity_)
         return state
 
+    def record_named(self, authority: str, dataset: str, key: str) -> RecordState:
+        """The record of this identity, without its versions; a new one gets its id."""
+        identity_ = (authority, dataset, key)
+        if identity_ not in self.records:
+            self._load_records({identity_})
+        if identity_ not in self.records:
+            self.records[identity_] = RecordState(self.raw.number(), *identity_)
+        return self.records[identity_]
+
     def resource(self, type_: str, id_: str) -> ResourceState:
         """The resource's state; a new one gets its row number, and is written when its first content comes."""
         state = self.by_name.get((type_, id_))

@@ -1,0 +1,158 @@
+"""Asks of one request, as a command of the writer: all of them are written, or none is.
+
+What an ask needs to hold (versions, criteria, references) is looked at before the first of them writes, so that a request that is denied leaves
+the group it shares with others untouched. https://hl7.org/fhir/R4/http.html#transaction, "transaction processing rules".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.store.api import patients, spoken
+from gateway.store.api.asks import Ask, Denied, Origin, Wrote
+from gateway.store.api.mentions import Rids, patient_named
+from gateway.store.apply import Applier
+from gateway.store.states import ResourceState
+from gateway.store.unit import Unit
+
+__all__ = ["Writes"]
+
+ORDER = {"delete": 0, "create": 1, "update": 2}
+"""Order of processing (R4: DELETE, POST, PUT or PATCH)."""
+KINDS = {"delete": "api-delete", "create": "api-create", "update": "api-update"}
+Result = list[Wrote] | Denied
+
+
+@dataclass(slots=True)
+class Writes:
+    """The asks of one request. base: of the identifier systems that this deployment issues. rids: what is known of row numbers, shared by
+    all requests of a process. resolve: turns criteria into ids, and references to placeholders into references, before anything is
+    looked at; it may deny. check: every local reference of the bodies must resolve."""
+
+    asks: list[Ask]
+    origin: Origin
+    base: str
+    rids: Rids
+    resolve: Callable[[Unit, list[Ask]], Denied | None] | None = None
+    references: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    answer: Callable[[Unit, Result], None] | None = None
+
+    def __call__(self, unit: Unit, applier: Applier) -> Result:
+        """Runs inside the writer's transaction."""
+        result = self._run(unit, applier)
+        if self.answer is not None:
+            self.answer(unit, result)
+        return result
+
+    def _run(self, unit: Unit, applier: Applier) -> Result:
+        if self.resolve is not None:
+            denied = self.resolve(unit, self.asks)
+            if denied is not None:
+                return denied
+        unit.load_resources(names={(a.type, a.id) for a in self.asks if not a.minted and a.id})
+        for ask in self.asks:
+            denied = self._deny(unit, applier, ask)
+            if denied is not None:
+                return denied
+        dangling = self._dangling(unit)
+        if dangling is not None:
+            return dangling
+        return self._write(unit, applier)
+
+    def _deny(self, unit: Unit, applier: Applier, ask: Ask) -> Denied | None:
+        """Why this ask cannot be written; None when it can."""
+        state = unit.by_name.get((ask.type, ask.id))
+        version = state.version if state is not None else 0
+        gone = state is None or not version or state.deleted
+        if ask.expect is not None and (gone or version != ask.expect):
+            return Denied("version" if version else "unknown", ask.type, ask.id, version, ask.place)
+        if ask.absent and not gone:
+            return Denied("exists", ask.type, ask.id, version, ask.place)
+        if state is None or state.type != "Patient" or not version:
+            return None
+        if ask.kind == "delete" and not state.deleted and patients.spoken_for(applier.residents, state):
+            return Denied("spoken-for", ask.type, ask.id, version, ask.place)
+        if patients.is_replaced(applier.residents, state):
+            return Denied("replaced", ask.type, ask.id, version, ask.place)
+        return None
+
+    def _dangling(self, unit: Unit) -> Denied | None:
+        """The first reference that neither the store nor this request holds."""
+        wanted = self.references - {(a.type, a.id) for a in self.asks if a.kind != "delete"}
+        if not wanted:
+            return None
+        held = self.rids.of(unit, wanted)
+        for type_, id_ in sorted(wanted):
+            if (type_, id_) not in held:
+                return Denied("dangling", type_, id_)
+        return None
+
+    def _write(self, unit: Unit, applier: Applier) -> list[Wrote]:
+        seq = unit.raw.sequence()
+        changed: list[ResourceState] = []
+        wrote: dict[int, Wrote] = {}
+        for ask in sorted(self.asks, key=lambda a: ORDER[a.kind]):
+            before = len(unit.changes)
+            state = unit.resource(ask.type, ask.id)
+            was = state.version and not state.deleted
+            self._one(unit, applier, ask, state, seq)
+            touched = [c for c in unit.changes[before:] if (c.type, c.id) != (ask.type, ask.id)]
+            changed += [unit.by_name[(c.type, c.id)] for c in touched]
+            new = len(unit.changes) - before - len(touched)
+            if new:
+                changed.append(state)
+            if ask.kind == "delete":
+                how = "deleted" if new else "absent"
+            else:
+                how = ("updated" if was else "created") if new else "unchanged"
+            wrote[id(ask)] = Wrote(ask.type, ask.id, state.version, state.time, how, b"" if ask.kind == "delete" else state.content)
+        if changed:
+            self._tell(unit, seq, changed)
+        return [wrote[id(a)] for a in self.asks]
+
+    def _one(self, unit: Unit, applier: Applier, ask: Ask, state: ResourceState, seq: int) -> None:
+        if ask.kind == "delete" and (not state.version or state.deleted):
+            return
+        if ask.type == "Patient":
+            self._patient(applier, ask, state, seq)
+        elif state.contributions:
+            kind = spoken.WHOLE if ask.body is None else spoken.kind_of(state)
+            record = spoken.contribute(unit, applier.composer, state, ask.body, custodian=self.origin.custodian, kind=kind)
+            applier.composer.write(state.rid, seq=seq, record=record.id, custodian=self.origin.custodian)
+        else:
+            resident = state.resident if ask.body is None else self._resident(unit, ask.body)
+            unit.write(state, ask.body, seq=seq, record=None, resident=resident, custodian=self.origin.custodian)
+
+    def _patient(self, applier: Applier, ask: Ask, state: ResourceState, seq: int) -> None:
+        unit, residents = applier.unit, applier.residents
+        if ask.body is None:
+            patients.retire(residents, state)
+            unit.write(state, None, seq=seq, record=None, resident=state.rid, custodian=self.origin.custodian)
+            return
+        person = patients.register(residents, state, ask.body, self.base)
+        record = spoken.contribute(unit, applier.composer, state, ask.body, custodian=self.origin.custodian, kind="merge", person=person)
+        applier.composer.write_all([state.rid], seq=seq, record=record.id, custodian=self.origin.custodian)
+
+    def _resident(self, unit: Unit, body: dict[str, Any]) -> int | None:
+        """Row number of the Patient that a body is about, when it stands here."""
+        named = patient_named(body)
+        return self.rids.of(unit, [named]).get(named) if named is not None else None
+
+    def _tell(self, unit: Unit, seq: int, changed: Iterable[ResourceState]) -> None:
+        """Keeps the body as a message, and puts the event on the timeline and what was written into the outbox."""
+        o, message = self.origin, None
+        if o.content:
+            message = unit.raw.number()
+            size, count = len(o.content), len(self.asks)
+            unit.messages.append((message, o.source, o.name, o.peer, o.media_type, "utf-8", o.digest, size, unit.now, "mapped", count, True, 0, None))
+            parts = [o.content[i : i + o.chunk] for i in range(0, len(o.content), o.chunk)]
+            unit.chunks += [(message, n, part) for n, part in enumerate(parts)]
+        kind = KINDS[self.asks[0].kind] if len(self.asks) == 1 else "api-transaction"
+        unit.event(kind, seq=seq, source=o.source, message=message, actor=o.client, wrote=_once(changed))
+
+
+def _once(states: Iterable[ResourceState]) -> Sequence[ResourceState]:
+    """Each resource once, in the order it was first written."""
+    return list({s.rid: s for s in states}.values())
