@@ -81,7 +81,7 @@ class Database:
         """A DBAPI connection outside the pool for the writer: sqlite3 in autocommit (it says BEGIN IMMEDIATE itself) or psycopg."""
         if self.dialect == "sqlite":
             assert self.url.database is not None
-            connection = sqlite3.connect(self.url.database, timeout=60, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(self.url.database, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=512)
             _pragmas(connection)
             return connection
         import psycopg

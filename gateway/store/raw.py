@@ -1,12 +1,18 @@
-"""Raw SQL of the hot path on both engines: sets by JSON array (SQLite) or array (PostgreSQL), bulk inserts by executemany or COPY."""
+"""Raw SQL of the hot path on both engines: sets by JSON array (SQLite) or array (PostgreSQL), bulk inserts by statements of many rows or COPY."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
-__all__ = ["Raw"]
+__all__ = ["Raw", "insert_rows"]
+
+STEPS = (64, 8)
+"""SQLite: rows that one statement inserts. At each statement other threads get the interpreter, so few large ones are written sooner,
+and 64 rows at once cost about half of 64 single ones."""
 
 SPAN = 20
 """PostgreSQL: a commit sequence is (transaction id << SPAN) + n, so that its order is that of transaction ids and a feed that reads
@@ -44,8 +50,7 @@ class Raw:
         if not rows:
             return
         if self.sqlite:
-            marks = ",".join("?" * len(columns))
-            self.cursor.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
+            insert_rows(self.cursor, f"INSERT INTO {table} ({','.join(columns)})", len(columns), rows)
             return
         with self.cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
             for row in rows:
@@ -57,8 +62,11 @@ class Raw:
             return
         names = (*key, *columns)
         action = "UPDATE SET " + ",".join(f"{c}=excluded.{c}" for c in columns) if columns else "NOTHING"
-        marks = ",".join("?" * len(names))
-        self.many(f"INSERT INTO {table} ({','.join(names)}) VALUES ({marks}) ON CONFLICT ({','.join(key)}) DO {action}", rows)
+        head, tail = f"INSERT INTO {table} ({','.join(names)})", f" ON CONFLICT ({','.join(key)}) DO {action}"
+        if self.sqlite:
+            insert_rows(self.cursor, head, len(names), rows, tail)
+        else:
+            self.many(_rows(head, len(names), 1, tail), rows)
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Runs one statement for each row of parameters."""
@@ -99,3 +107,20 @@ class Raw:
         if not self.sqlite:
             for name in sorted(set(names)):
                 self.cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+def insert_rows(cursor: Any, head: str, width: int, rows: Sequence[Sequence[Any]], tail: str = "") -> None:
+    """SQLite: `head VALUES (…), (…) … tail` for all rows, many a statement. width: values of a row."""
+    at = 0
+    for step in STEPS:
+        while len(rows) - at >= step:
+            cursor.execute(_rows(head, width, step, tail), list(chain.from_iterable(rows[at : at + step])))
+            at += step
+    if at < len(rows):
+        cursor.executemany(_rows(head, width, 1, tail), rows[at:])
+
+
+@lru_cache(maxsize=512)
+def _rows(head: str, width: int, rows: int, tail: str) -> str:
+    marks = f"({','.join('?' * width)})"
+    return f"{head} VALUES {','.join([marks] * rows)}{tail}"

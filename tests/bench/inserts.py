@@ -9,6 +9,7 @@ reads, and its share of merging the index, is the difference. Both are measured 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sqlite3
 import statistics
@@ -39,14 +40,24 @@ PERSONS = 5000
 Statement = tuple[str, Sequence[Sequence[Any]]]
 
 
+_MANY_ROWS = re.compile(r"(INSERT .*? VALUES )(\((?:\?,)*\?\))(?:,\2)+(.*)", re.DOTALL)
+
+
 class _Cursor:
-    """Passes everything on and remembers what was inserted."""
+    """Passes everything on and remembers what was inserted, as statements of one row."""
 
     def __init__(self, cursor: sqlite3.Cursor, kept: list[Statement]) -> None:
         self._cursor, self._kept = cursor, kept
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Runs a statement; one that inserts many rows is remembered."""
+        if many := _MANY_ROWS.fullmatch(sql):
+            width = many[2].count("?")
+            self._kept.append((f"{many[1]}{many[2]}{many[3]}", [values[n : n + width] for n in range(0, len(values), width)]))
+        return self._cursor.execute(sql, values)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> sqlite3.Cursor:
         """Runs and remembers a statement."""

@@ -1,4 +1,4 @@
-"""Writes the search index inside the writer's transaction, with raw DBAPI cursors (sqlite3 `executemany`, PostgreSQL binary COPY).
+"""Writes the search index inside the writer's transaction, with raw DBAPI cursors (SQLite statements of many rows, PostgreSQL binary COPY).
 
 New postings go to `index_fresh` in the commit; `IndexWriter.merge_step` moves them to `index_posting` in key order, a few thousand at a
 time, so that no writer waits for a long merge. A reader sees each posting in one of the two: a step is one transaction.
@@ -16,6 +16,7 @@ import msgspec
 from gateway.store.index import tables
 from gateway.store.index.keys import Entries
 from gateway.store.index.values import LONGEST, normalised
+from gateway.store.raw import insert_rows
 
 __all__ = ["BATCHES", "START", "IndexRow", "IndexWriter"]
 
@@ -75,7 +76,7 @@ class _Sqlite:
 
     def insert(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            cursor.executemany(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)
+            insert_rows(cursor, f"INSERT OR IGNORE INTO {table} ({', '.join(columns)})", len(columns), rows)
 
     def delete(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -89,7 +90,7 @@ class _Sqlite:
             self._batch, self._filled = max(self._batch, last) + 1, 0
         self._filled += len(postings)
         batch = self._batch
-        cursor.executemany("INSERT OR IGNORE INTO index_fresh VALUES (?, ?, ?, ?)", [(batch, *posting) for posting in postings])
+        insert_rows(cursor, "INSERT OR IGNORE INTO index_fresh", 4, [(batch, *posting) for posting in postings])
 
     def take_out(self, cursor: Any, postings: Sequence[Posting]) -> None:
         if postings:
