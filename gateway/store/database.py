@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Database:
         self.engine = _engine(url)
         self.lock: AbstractContextManager[None] = FairLock() if self.dialect == "sqlite" else nullcontext()
         self.races, self.away = _faults(self.dialect)
+        self.closing: list[Callable[[], None]] = []  # what was opened beside the engine and ends with it
 
     @classmethod
     def open(cls, config: StoreConfig) -> Database:
@@ -108,6 +109,9 @@ class Database:
 
     def close(self) -> None:
         """Returns all pooled connections."""
+        for close in self.closing:
+            close()
+        self.closing.clear()
         self.engine.dispose()
 
     @contextmanager
