@@ -19,6 +19,10 @@ ISSUE_TYPES = {
     "too-large": "too-long",
     "not-json": "structure",
     "not-xml": "structure",
+    "unknown-element": "structure",
+    "wrong-shape": "structure",
+    "wrong-cardinality": "structure",
+    "too-deep": "too-long",
     "missing-key": "required",
     "not-found": "not-found",
 }
