@@ -11,7 +11,7 @@ import pytest
 import gateway
 
 ROOT = Path(gateway.__file__).parent
-PERSONAL = ("resource", "resource_history", "source_patient", "patient_number", "patient_link", "index_row", "index_string", "identifier_key")
+PERSONAL = ("resource", "resource_history", "source_patient", "patient_number", "patient_link", "index_row", "index_string")
 """Tables that hold what is said of residents."""
 WRITERS = {
     "unit", "apply", "composer", "residents", "flush", "writer", "settlement", "tables", "deliveries", "raw", "database",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -223,4 +222,4 @@ def stored(body: Body) -> bytes:
 @lru_cache(maxsize=4096)
 def patients_json(patients: tuple[tuple[str, int], ...]) -> str | None:
     """(path, source patient) pairs as the store keeps them."""
-    return json.dumps(patients, separators=(",", ":")) if patients else None
+    return encode(patients).decode() if patients else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from gateway.fhir.json import encode
 from gateway.store.composer import patients_json
 from gateway.store.cover import settle
 from gateway.store.index.keys import Entries
@@ -96,7 +96,7 @@ def _contributions(unit: Unit) -> None:
 
 
 def _contribution(c: ContributionState) -> tuple[Any, ...]:
-    cleared = json.dumps(c.cleared) if c.cleared else None
+    cleared = encode(c.cleared).decode() if c.cleared else None
     return (c.resource, c.covered, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, patients_json(c.patients), cleared)
 
 
@@ -105,7 +105,7 @@ def _residents(unit: Unit, residents: Residents) -> None:
     digests = {id_: digest for digest, id_ in residents.digests.items()}
     for id_ in sorted(residents.fresh):
         c = residents.claims[id_]
-        said = json.dumps([[n.system, n.value, n.strong] for n in c.numbers], ensure_ascii=False, separators=(",", ":"))
+        said = encode([(n.system, n.value, n.strong) for n in c.numbers]).decode()
         fresh.append((id_, digests[id_], said, c.name, c.sex, c.birth_date, c.origin, c.patient, c.pin))
         numbers += [(n.value, n.system, id_, n.strong) for n in {(n.system, n.value): n for n in c.numbers}.values()]
     names = ("id", "claim", "numbers", "name", "sex", "birth_date", "origin", "patient", "pin")

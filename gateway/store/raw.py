@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
+
+from gateway.fhir.json import encode
 
 __all__ = ["Raw", "insert_rows"]
 
@@ -42,7 +43,7 @@ class Raw:
         if not wanted:
             return []
         if self.sqlite:
-            return self.rows(sql.format("IN (SELECT value FROM json_each(?))"), [json.dumps(wanted)])
+            return self.rows(sql.format("IN (SELECT value FROM json_each(?))"), [encode(wanted).decode()])
         return self.rows(sql.format("= ANY(?)") + (f" {lock}" if lock else ""), [wanted])
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -24,9 +24,8 @@ from gateway.errors import Finding, Refused
 from gateway.fhir.query import Criterion, Query
 from gateway.store.index import drive
 from gateway.store.index.keys import Indexer, Plan, default_indexer
-from gateway.store.index.match import Condition, Driver, IdentifierRange, PostingRange, Row, compile_criterion
+from gateway.store.index.match import Condition, Driver, PostingRange, Row, compile_criterion
 from gateway.store.index.spans import HIGHEST, LOWEST
-from gateway.store.index.values import LONGEST_SYSTEM
 from gateway.store.scope import Scope
 
 __all__ = ["Found", "Page", "Searcher", "holders", "search"]
@@ -286,7 +285,7 @@ def _too_costly(question: _Question) -> Refused:
 def holders(connection: Connection, type_: str, system: str | None, value: str, scope: Scope, indexer: Indexer | None = None) -> list[int]:
     """Rids of the resources of a type that carry this identifier, exactly (system None: whatever it is), in order."""
     key = (indexer or default_indexer()).key(type_, "identifier", value)
-    return sorted(drive.fetch(connection, [IdentifierRange(key, system and system[:LONGEST_SYSTEM], value)], HIGHEST - 1))
+    return drive.identified(connection, drive.fetch(connection, [PostingRange(key), PostingRange(key | 1)], HIGHEST - 1), system, value)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.errors import Finding
-from gateway.fhir.json import canonical
+from gateway.fhir.json import canonical, encode
 from gateway.store.raw import Raw
 from gateway.store.rules import Rules
 from gateway.store.states import Body, ContributionState, RecordState, ResourceState, Version, content_of, head_length, suffix_of
@@ -217,7 +217,7 @@ class Unit:
     def event(self, kind: str, *, seq: int, source: str = "", message: int | None = None, record: int | None = None, version: int | None = None,
               actor: str = "", wrote: Sequence[ResourceState] = ()) -> None:  # fmt: skip
         """Puts an event on the timeline and what it wrote into the outbox."""
-        resources = json.dumps([[s.type, s.id, s.version] for s in wrote], separators=(",", ":")) if wrote else "[]"
+        resources = encode([(s.type, s.id, s.version) for s in wrote]).decode() if wrote else "[]"
         self.events.append((seq, self.now, kind, source, message, record, version, actor, resources))
         if wrote and self.destinations:
             self._deliver(seq, record, wrote)
@@ -230,7 +230,7 @@ class Unit:
             lane = SHARED if owner is None or s.type in SHARED_TYPES else str(owner)
             lanes.setdefault(lane, []).append((s.type, s.id))
         for lane, items in sorted(lanes.items(), key=lambda kv: kv[0] != SHARED):
-            text = json.dumps(items, separators=(",", ":"))
+            text = encode(items).decode()
             for destination in self.destinations:
                 self.deliveries.append((self.raw.number(), destination, lane, seq, record, text))
 

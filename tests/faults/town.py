@@ -229,7 +229,7 @@ class Town:
         assert self._written() == before
 
     def _written(self) -> dict[str, int]:
-        tables = ("resource", "resource_history", "contribution", "identifier_key", "delivery")
+        tables = ("resource", "resource_history", "contribution", "index_row", "delivery")
         known = set(sa.inspect(self.site.database.engine).get_table_names())
         assert {"resource", "contribution"} <= known
         counted = {t: self.count(f"SELECT count(*) FROM {t}") for t in tables if t in known}

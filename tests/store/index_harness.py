@@ -20,7 +20,7 @@ from gateway.store.scope import Scope
 from gateway.store.search import Page, Searcher
 from gateway.store.tables import resource as resource_table
 
-TABLES = [resource_table, index_tables.posting, index_tables.fresh, index_tables.row, index_tables.string, index_tables.identifier]
+TABLES = [resource_table, index_tables.posting, index_tables.fresh, index_tables.row, index_tables.string]
 SCOPE = Scope.all("tester")
 POSTGRES = os.environ.get("YIFANG_TEST_POSTGRES", "")
 ENGINES = ["sqlite", *([pytest.param("postgresql", marks=pytest.mark.postgres)] if POSTGRES else [])]

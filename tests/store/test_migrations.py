@@ -65,11 +65,15 @@ def test_a_database_of_the_first_version_is_migrated_with_what_it_holds(tmp_path
         config.attributes["connection"] = c
         command.upgrade(config, "0001")
         c.execute(text("INSERT INTO delivery_wait VALUES ('hapi', 'Encounter', 'e', 'Observation', 'o', 1)"))
+        c.execute(text("INSERT INTO identifier_key VALUES (40, 7, 'urn:a', '12', 'Patient'), (50, 8, 'urn:b', '34', 'Encounter')"))
+        c.execute(text("INSERT INTO index_row (rid, t, long, time, updated, posted, keys, spans, amounts) VALUES (7, 100, 0, 1, 2, 0, '', '', '')"))
+        c.execute(text("INSERT INTO index_row (rid, t, long, time, updated, posted, keys, spans, amounts) VALUES (8, 200, 1, 1, 2, 0, '', '', '')"))
         c.commit()
     engine.dispose()
     database = Database.open(StoreConfig(data=tmp_path))
     with database.engine.connect() as c:
         assert c.execute(text("SELECT target_id, id FROM delivery_wait")).all() == [("e", "o")]
+        assert c.execute(text("SELECT key, t, rid FROM index_posting ORDER BY rid")).all() == [(40, 100, 7), (51, 200, 8)]
     database.close()
     Database.open(StoreConfig(data=tmp_path / "new")).close()
     assert statements(f"sqlite:///{tmp_path / 'yifang.sqlite3'}") == statements(f"sqlite:///{tmp_path / 'new' / 'yifang.sqlite3'}")

@@ -5,15 +5,16 @@ All statements are of fixed shape for a number of ranges; parameters are numbers
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
-from gateway.store.index.match import Driver, IdentifierRange, PostingRange, Row, StringRange
+from gateway.store.index.match import Driver, PostingRange, Row, StringRange
 from gateway.store.index.write import BATCHES
 
-__all__ = ["count", "fetch", "load", "run", "stream"]
+__all__ = ["count", "fetch", "identified", "load", "run", "stream"]
 
 _ROW = "rid, t, time, keys, spans, amounts, texts"
 CHUNK = 500
@@ -31,21 +32,14 @@ def run(connection: Connection, statement: str, parameters: Sequence[Any]) -> li
     return list(connection.exec_driver_sql(text, tuple(parameters)).fetchall())
 
 
-def _one(range_: PostingRange | StringRange | IdentifierRange, limit: int, sqlite: bool) -> tuple[str, list[Any]]:
+def _one(range_: PostingRange | StringRange, limit: int, sqlite: bool) -> tuple[str, list[Any]]:
     """Statement for the rids of one range, at most `limit` from each place."""
     if isinstance(range_, PostingRange):
         part = "SELECT * FROM (SELECT rid FROM {} key = %s AND t BETWEEN %s AND %s LIMIT %s) AS {}"
         return " UNION ALL ".join(part.format(t, a) for t, a in zip(_places(sqlite), "pf", strict=True)), [*range_, limit] * 2
-    if isinstance(range_, StringRange):
-        return (
-            "SELECT * FROM (SELECT rid FROM index_string WHERE slot = %s AND value >= %s AND value < %s LIMIT %s) AS s",
-            [range_.slot, range_.prefix, range_.prefix + TOP, limit],
-        )
-    if range_.system is None:
-        return "SELECT * FROM (SELECT rid FROM identifier_key WHERE key = %s AND value = %s LIMIT %s) AS i", [range_.key, range_.value, limit]
     return (
-        "SELECT * FROM (SELECT rid FROM identifier_key WHERE key = %s AND value = %s AND system = %s LIMIT %s) AS i",
-        [range_.key, range_.value, range_.system, limit],
+        "SELECT * FROM (SELECT rid FROM index_string WHERE slot = %s AND value >= %s AND value < %s LIMIT %s) AS s",
+        [range_.slot, range_.prefix, range_.prefix + TOP, limit],
     )
 
 
@@ -67,6 +61,19 @@ def fetch(connection: Connection, driver: Driver, limit: int) -> set[int]:
         statement, parameters = _one(range_, limit + 1, connection.dialect.name == "sqlite")
         found.update(row[0] for row in run(connection, statement, parameters))
     return found
+
+
+def identified(connection: Connection, rids: Iterable[int], system: str | None, value: str) -> list[int]:
+    """Which of these resources carry this identifier, exactly (system None: whatever it is), in order."""
+    found: list[int] = []
+    wanted = sorted(rids)
+    for start in range(0, len(wanted), CHUNK):
+        part = wanted[start : start + CHUNK]
+        marks = ", ".join(["%s"] * len(part))
+        for rid, said in run(connection, f"SELECT rid, identifiers FROM index_row WHERE rid IN ({marks})", part):
+            if any(v == value and system in (None, s) for _, s, v in msgspec.json.decode(said or b"[]")):
+                found.append(rid)
+    return sorted(found)
 
 
 def load(connection: Connection, rids: Sequence[int]) -> Iterator[Row]:

@@ -20,9 +20,9 @@ from gateway.fhir.time import interval
 from gateway.store.index.keys import DAY, Field, Indexer, Plan
 from gateway.store.index.slots import Slot
 from gateway.store.index.spans import HIGHEST, LOWEST, implied, sortable, unpack
-from gateway.store.index.values import LONGEST, LONGEST_SYSTEM, normalised
+from gateway.store.index.values import LONGEST, normalised
 
-__all__ = ["Condition", "Driver", "IdentifierRange", "PostingRange", "Row", "StringRange", "compile_criterion"]
+__all__ = ["Condition", "Driver", "PostingRange", "Row", "StringRange", "compile_criterion"]
 
 Test = Callable[["Row"], bool]
 _NEEDLE = struct.Struct("<q")
@@ -55,15 +55,7 @@ class StringRange(NamedTuple):
     prefix: str
 
 
-class IdentifierRange(NamedTuple):
-    """Rows of `identifier_key`; system None: whatever it is."""
-
-    key: int
-    system: str | None
-    value: str
-
-
-Driver = Sequence[PostingRange] | Sequence[StringRange] | Sequence[IdentifierRange]
+Driver = Sequence[PostingRange] | Sequence[StringRange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +154,8 @@ def _token(indexer: Indexer, plan: Plan, found: Field, criterion: Criterion) -> 
             own = indexer.key(slot.name, "code", code)
             test = _has(own if system is None else indexer.key(slot.name, "both", system, code))
             if slot.table:
-                either.add(test, [IdentifierRange(indexer.key(plan.type, "identifier", code), system and system[:LONGEST_SYSTEM], code)])
+                number = indexer.key(plan.type, "identifier", code)
+                either.add(test, [PostingRange(number), PostingRange(number | 1)])
             else:
                 either.add(test, _posted(slot, own))
     if either.driver and len({type(r) for r in either.driver}) > 1:

@@ -47,7 +47,8 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """One branch of a search expression. posted: its values drive searches. table: `string` and `identifier` values stand in a table."""
+    """One branch of a search expression. posted: its values drive searches. table: strings stand in a table; numbers
+    of identifiers have postings under one key a type."""
 
     name: str
     kind: str

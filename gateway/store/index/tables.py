@@ -46,7 +46,7 @@ row = Table(
     Column("spans", LargeBinary, nullable=False),  # (key, first, last) 24 bytes each: dates
     Column("amounts", LargeBinary, nullable=False),  # (key, low, high) 24 bytes each: quantities and numbers
     Column("texts", LargeBinary),  # JSON [[key, text], ...]: strings and uris as they are
-    Column("identifiers", LargeBinary),  # JSON [[key, system, value], ...]
+    Column("identifiers", LargeBinary),  # JSON [[key, system, value], ...]: numbers, found by postings of (type, value)
 )
 
 string = Table(
@@ -55,16 +55,5 @@ string = Table(
     Column("slot", Id, primary_key=True, autoincrement=False),
     Column("value", Exact, primary_key=True),  # normalised
     Column("rid", Id, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
-)
-
-identifier = Table(
-    "identifier_key",
-    metadata,
-    Column("key", Id, primary_key=True, autoincrement=False),  # of (type, value)
-    Column("rid", Id, primary_key=True, autoincrement=False),
-    Column("system", Exact, primary_key=True),
-    Column("value", Exact, nullable=False),
-    Column("type", Text, nullable=False),
     sqlite_with_rowid=False,
 )

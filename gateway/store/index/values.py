@@ -18,7 +18,7 @@ from gateway.fhir.time import interval, period, timing
 from gateway.store.index.slots import Draft, Keys, Slot, Use
 from gateway.store.index.spans import HIGHEST, LOWEST, packed, sortable
 
-__all__ = ["LONGEST", "LONGEST_SYSTEM", "Encode", "encoder", "normalised"]
+__all__ = ["LONGEST", "Encode", "encoder", "normalised"]
 
 Encode = Callable[[Any, Draft], None]
 Forms = tuple[tuple[int, ...], tuple[bytes, ...]]
@@ -28,8 +28,6 @@ ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "cou
 SPECIAL = "http://terminology.hl7.org/CodeSystem/special-values"
 LONGEST = 200
 """Characters of a string that stand in the table; longer ones are compared whole from the row."""
-LONGEST_SYSTEM = 500
-"""Characters of an identifier's system that its table keeps: an index row of PostgreSQL has a limit."""
 
 
 def encoder(keys: Keys, uses: Sequence[Use]) -> Encode:
@@ -141,8 +139,7 @@ def _identifier(keys: Keys, slots: Sequence[Slot]) -> Encode:
     """Identifiers hardly ever come twice: their keys are hashed from prefixes, and not kept."""
     present = packed([slot.present for slot in slots])
     of_codes = [(keys.under(slot.name, "code"), slot.posted) for slot in slots]
-    of_numbers = list(dict.fromkeys(slot.name.partition(":")[0] for slot in slots if slot.table))
-    of_number = [keys.under(type_, "identifier") for type_ in of_numbers]
+    of_numbers = [keys.under(type_, "identifier") for type_ in dict.fromkeys(slot.name.partition(":")[0] for slot in slots if slot.table)]
 
     @lru_cache(maxsize=1024)
     def under(system: str) -> tuple[list[Callable[[str], int]], bytes]:
@@ -164,8 +161,10 @@ def _identifier(keys: Keys, slots: Sequence[Slot]) -> Encode:
         for of_code, posted in of_codes:
             (draft.posted if posted else own).append(of_code(number))
         draft.keys.append(packed(own))
-        for key in of_number:
-            draft.identifiers[key(number), system[:LONGEST_SYSTEM], number] = None
+        for of_number in of_numbers:
+            key = of_number(number)
+            draft.posted.append(key)
+            draft.identifiers[key, system, number] = None
 
     return identifier
 
@@ -242,10 +241,14 @@ def _date(keys: Keys, uses: Sequence[Use]) -> Encode:
     present, slots, main = _present(uses), [use.slot.dates for use in uses], any(use.main for use in uses)
     type_, zone = uses[0].type, keys.zone
 
+    @lru_cache(maxsize=4096)
+    def covered(text: str) -> tuple[int, int] | None:
+        return interval(text, zone)
+
     def date(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
         if type(value) is str:
-            found = interval(value, zone)
+            found = covered(value)
         elif type(value) is dict:
             found = timing(value, zone) if type_ == "Timing" else period(value, zone)
         else:

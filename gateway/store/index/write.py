@@ -40,7 +40,6 @@ _LAST = (
 )
 _ROW = tables.row.columns.keys()
 _STRING = tables.string.columns.keys()
-_IDENTIFIER = tables.identifier.columns.keys()
 
 
 class IndexRow(NamedTuple):
@@ -199,29 +198,25 @@ class IndexWriter:
         return self._engine.merge(cursor, rows, after)
 
     def _rows(self, cursor: Any, rows: Sequence[IndexRow]) -> None:
-        """The rows beside the postings: all keys, strings, identifiers."""
-        stored, strings, identifiers = [], [], []
+        """The rows beside the postings: all keys, identifiers, strings."""
+        stored, strings = [], []
         for row in rows:
             e = row.entries
             numbers = msgspec.json.encode(e.identifiers) if e.identifiers else None
             stored.append((row.rid, e.t, int(e.long), row.time, e.updated_key, len(e.posted), e.keys, e.spans, e.amounts, e.texts, numbers))
             strings += [(slot, value, row.rid) for slot, value in e.strings]
-            identifiers += [(key, row.rid, system, value, row.type) for key, system, value in e.identifiers]
         self._engine.insert(cursor, "index_row", _ROW, stored)
         self._engine.insert(cursor, "index_string", _STRING, strings)
-        self._engine.insert(cursor, "identifier_key", _IDENTIFIER, identifiers)
 
     def _take(self, cursor: Any, rids: Sequence[int]) -> set[Posting]:
         """Deletes the rows of these resources but for their postings, which are given back."""
         old: set[Posting] = set()
-        strings, identifiers = [], []
-        for rid, t, long, time, updated, posted, keys, _, _, texts, numbers in self._engine.stored(cursor, rids):
+        strings: list[tuple[int, str, int]] = []
+        for rid, t, long, time, updated, posted, keys, _, _, texts, _ in self._engine.stored(cursor, rids):
             old |= {(key | long, t, rid) for key in struct.unpack_from(f"<{posted}q", keys)}
             old.add((updated, time, rid))
             for key, text in msgspec.json.decode(texts) if texts else ():
                 strings += [(key, value, rid) for value in {normalised(text)[:LONGEST], text[:LONGEST]}]
-            identifiers += [(key, rid, system) for key, system, _ in (msgspec.json.decode(numbers) if numbers else ())]
         self._engine.delete(cursor, "index_string", _STRING, strings)
-        self._engine.delete(cursor, "identifier_key", ("key", "rid", "system"), identifiers)
         self._engine.delete(cursor, "index_row", ("rid",), [(rid,) for rid in rids])
         return old
