@@ -57,6 +57,13 @@ class StoreConfig(Section):
     chunk: int = Field(1 << 20, ge=4096, description="Originals are stored in chunks of this many bytes.")
     group: int = Field(64, ge=1, description="At most this many waiting messages share one commit.")
     waiting: int = Field(256, ge=1, description="Messages that may wait for the writer before senders feel back-pressure.")
+    backlog: int = Field(
+        10_000,
+        ge=0,
+        description="Messages of one source that may be acknowledged (HL7 v2 under load) and not yet mapped; beyond it an "
+        "acknowledgement waits for the outcome. 0: every acknowledgement waits.",
+    )
+    backlog_bytes: int = Field(64 * 2**20, ge=0, description="The same in bytes: what stands in memory until it is mapped.")
 
 
 class SourceConfig(Section):

@@ -26,6 +26,7 @@ class Metrics:
         self.lag = Histogram("yifang_lag_seconds", "Seconds from the arrival of a message to its commit", ["source"], buckets=_LAG, registry=r)
         self.last_word = Gauge("yifang_source_last_word_timestamp_seconds", "When the source last answered", ["source"], registry=r)
         self.silent = Gauge("yifang_source_silent", "1 when the source has said nothing for longer than silent_after", ["source"], registry=r)
+        self.backlog = Gauge("yifang_backlog", "Messages acknowledged and not yet mapped, by source", ["source"], registry=r)
         self.waiting = Gauge("yifang_writer_waiting", "Pieces of work that wait for the writer", registry=r)
 
     def watch(self, waiting: Callable[[], int]) -> None:

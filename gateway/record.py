@@ -38,6 +38,8 @@ class Incoming:
     content: the bytes, or for a file of any size a function that opens it anew (it is stored in chunks and read as a stream).
     name: how a person finds it again (file name, MSH-10); never patient data. checkpoint: the adapter's own position (watermark),
     made durable in the same commit as the message. refused: set when protocol or container refused it; it is then kept, not mapped.
+    waits_for: what the sender waits for. `stored`: it needs to know only that the message is durable, so while others of its source are in
+    work it is answered `accepted` at once and mapped afterwards, in its place in the order (gateway/pipeline/lane.py).
     """
 
     content: bytes | Callable[[], BinaryIO]
@@ -49,6 +51,7 @@ class Incoming:
     refused: Finding | None = None
     findings: tuple[Finding, ...] = ()
     sent: datetime | None = None
+    waits_for: Literal["outcome", "stored"] = "outcome"
 
 
 @dataclass(slots=True)
@@ -166,7 +169,8 @@ class RecordOutcome:
 @dataclass(slots=True)
 class Receipt:
     """What became of one message, known only after the commit. state: mapped | held | partly (some records held or refused) |
-    refused | repeat | stored (durable, to be mapped by replay). reason: the finding that a protocol answer quotes, if any."""
+    refused | repeat | stored (durable, to be mapped by replay) | accepted (durable, being mapped; only for a sender that waits for no
+    more: what becomes of it stands with the message). reason: the finding that a protocol answer quotes, if any."""
 
     message: int
     state: str

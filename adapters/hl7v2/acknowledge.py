@@ -30,18 +30,23 @@ _TABLE_0357 = {
     "segment-misplaced": ("100", "Segment sequence error"),
 }
 _OTHER = ("207", "Application internal error")
+ACCEPTED = "报文已存储, 随后映射; 结果见网关的消息和待处理列表"
+"""MSA-3 of a message that was answered before it was mapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Acknowledgement code and the reason that goes with it, if any."""
+    """Acknowledgement code and the reason that goes with it, if any; or a word for MSA-3 where there is no fault."""
 
     code: Code
     reason: Finding | None = None
+    word: str = ""
 
 
 def answer(receipt: Receipt) -> Answer:
     """The answer that a receipt means: the message is durable, so AA unless it was refused."""
+    if receipt.state == "accepted":
+        return Answer("AA", word=ACCEPTED)
     reason = receipt.reason
     if reason is None:
         grave = [f for f in receipt.findings if f.severity in ("hold", "refuse")]
@@ -56,7 +61,7 @@ def acknowledge(head: Header | None, reply: Answer, *, name: str, now: datetime,
     trigger = head.type.partition("^")[2] if head else ""
     modern = _at_least(version, (2, 5))
     kind = marks.component.join(["ACK", *([trigger] if trigger else []), *(["ACK"] if trigger and modern else [])])
-    text = escape(_reason(reply.reason), marks) if reply.reason else ""
+    text = escape(_reason(reply.reason) if reply.reason else reply.word, marks)
     application, facility = (head.field(3), head.field(4)) if head else ("", "")
     own = head.field(6) if head else ""
     msh = ["MSH", f"{marks.component}{marks.repetition}{marks.escape}{marks.sub}", name, own, application, facility]
@@ -65,8 +70,9 @@ def acknowledge(head: Header | None, reply: Answer, *, name: str, now: datetime,
         msh += ["", "", "", "", "", head.field(18)]
     msa = ["MSA", reply.code, head.control_id if head else ""]
     lines = [msh, msa]
-    if reply.reason is not None:
+    if text:
         msa.append(text)
+    if reply.reason is not None:
         lines.append(_err(reply, marks.component, text, modern))
     body = "".join(marks.field.join(line) + "\r" for line in lines)
     return _encode(body, charset)

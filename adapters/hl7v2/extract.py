@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -59,7 +59,7 @@ def _rows(profiles: Sequence[Profile], message: bytes, place: str) -> Iterator[R
     position = "，".join(p for p in (place, f"MSH-10 {head.control_id}" if head.control_id else "") if p)
     profile = next((p for p in profiles if p.takes(head)), None)
     if profile is None:
-        raise Refused(_unknown_type(head, profiles))
+        raise Refused(_unknown_type(head, [p.messages for p in profiles]))
     lines, joined = _lines(decoded.text, head.separators.field)
     found = decoded.findings + joined
     unescape = profile.unescaper(head.separators, decoded.charset)
@@ -71,8 +71,29 @@ def _rows(profiles: Sequence[Profile], message: bytes, place: str) -> Iterator[R
         yield Row(profile.layout.dataset, fields, message, position, found + findings)
 
 
-def _unknown_type(head: Header, profiles: Sequence[Profile]) -> Finding:
-    taken = "、".join(sorted({m for p in profiles for m in p.messages})) or "(无)"
+def type_check(layouts: Sequence[Layout]) -> Callable[[Header], Finding | None]:
+    """What tells from MSH alone, before a message is read, that no profile of the source takes it."""
+    taken = [message_types(layout, ProfileOptions.model_validate(dict(layout.options))) for layout in layouts]
+
+    def check(head: Header) -> Finding | None:
+        return None if any(takes(types, head) for types in taken) else _unknown_type(head, taken)
+
+    return check
+
+
+def message_types(layout: Layout, options: ProfileOptions) -> tuple[str, ...]:
+    """Message types that a profile takes; none named: all."""
+    return tuple(layout.message) or tuple(options.message)
+
+
+def takes(types: Sequence[str], head: Header) -> bool:
+    """Whether a profile of these types takes this message: `ORU^R01`, or `ADT` for all triggers; all when it names none."""
+    kind = head.type
+    return not types or kind in types or kind.partition("^")[0] in types
+
+
+def _unknown_type(head: Header, types: Sequence[Sequence[str]]) -> Finding:
+    taken = "、".join(sorted({m for named in types for m in named})) or "(无)"
     return Finding(
         "unknown-message-type",
         "refuse",
@@ -118,7 +139,7 @@ class Profile:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.options = ProfileOptions.model_validate(dict(layout.options))
-        self.messages = tuple(layout.message) or tuple(self.options.message)
+        self.messages = message_types(layout, self.options)
         self._top = plan(layout)
         compile_readers(self._top)
         scopes = list(self._top.every())[1:]
@@ -127,9 +148,8 @@ class Profile:
         self._unescapers: dict[tuple[Separators, str], Unescape] = {}
 
     def takes(self, head: Header) -> bool:
-        """Whether the profile takes this message: `ORU^R01`, or `ADT` for all triggers; all when it names none."""
-        kind = head.type
-        return not self.messages or kind in self.messages or kind.partition("^")[0] in self.messages
+        """Whether the profile takes this message."""
+        return takes(self.messages, head)
 
     def unescaper(self, separators: Separators, codec: str) -> Unescape:
         """The unescape function for these separators and this charset, built once."""

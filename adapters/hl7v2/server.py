@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from adapters.hl7v2 import acknowledge, charset, header
 from adapters.hl7v2.acknowledge import Answer
+from adapters.hl7v2.extract import type_check
 from adapters.hl7v2.framing import Broken, Deframer, Frame, envelope
 from adapters.hl7v2.header import Header
 from adapters.hl7v2.messages import messages
@@ -56,11 +57,12 @@ async def serve(feed: Feed) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What could be read of a message before it goes to the intake."""
+    """What could be read of a message before it goes to the intake. alone: it is the only one in its frame."""
 
     head: Header | None
     charset: str
     refused: Finding | None
+    alone: bool = False
 
 
 class _Port:
@@ -71,6 +73,8 @@ class _Port:
         self._options = options
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
+        self._preferred = next((layout.charset for layout in feed.layouts if layout.charset), "")
+        self._unknown_type = type_check(feed.layouts)
 
     async def close(self) -> None:
         """Ends every connection and waits for it."""
@@ -112,11 +116,7 @@ class _Port:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         deframer = Deframer(self._options.max_frame)
         while True:
-            try:
-                async with asyncio.timeout(self._options.idle or None):
-                    data = await reader.read(_READ)
-            except TimeoutError:
-                data = b""
+            data = await self._data(reader)
             if not data:
                 break
             self._feed.intake.alive()
@@ -131,10 +131,22 @@ class _Port:
         if rest is not None:
             await self._broken(rest, peer)
 
+    async def _data(self, reader: asyncio.StreamReader) -> bytes:
+        """What came next; b"" at the end, or when nothing came for `idle` seconds."""
+        if not self._options.idle:
+            return await reader.read(_READ)
+        try:
+            async with asyncio.timeout(self._options.idle):
+                return await reader.read(_READ)
+        except TimeoutError:
+            return b""
+
     async def _message(self, frame: Frame, peer: str) -> bytes | None:
         known = self._read(frame.content)
         name = known.head.control_id if known.head else ""
         incoming = Incoming(frame.content, MEDIA_TYPE, name, peer, known.charset, refused=known.refused)
+        if known.alone:
+            incoming.waits_for = "stored"  # all that would be AR is known; what is held may be told by the gateway
         return await self._accept(incoming, known)
 
     async def _accept(self, incoming: Incoming, known: _Known) -> bytes | None:
@@ -175,14 +187,15 @@ class _Port:
         codec = ""
         head: Header | None = None
         try:
-            first = next(messages(content), b"")
-            preferred = next((layout.charset for layout in self._feed.layouts if layout.charset), "")
-            decoded = charset.decode(first, preferred)
+            found = messages(content)
+            first = next(found, b"")
+            alone = next(found, None) is None
+            decoded = charset.decode(first, self._preferred)
             codec = decoded.charset
             head = header.read(decoded.text)
         except Refused as e:
             return _Known(_bare_header(content) if not codec else None, codec, e.finding)
-        return _Known(head, codec, self._wrong_sender(head))
+        return _Known(head, codec, self._wrong_sender(head) or (self._unknown_type(head) if alone else None), alone)
 
     def _wrong_sender(self, head: Header) -> Finding | None:
         for label, said, allowed in (("MSH-3", head.application, self._options.applications), ("MSH-4", head.facility, self._options.facilities)):

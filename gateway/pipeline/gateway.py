@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, Self
 
 import structlog
@@ -14,14 +16,15 @@ from sqlalchemy import select
 from gateway import builtin
 from gateway.clock import Clock, SystemClock
 from gateway.config import Config, SourceConfig
-from gateway.errors import Finding
+from gateway.errors import Finding, TransientError, YifangError
 from gateway.fhir.ids import IdScheme
 from gateway.mapping.compile import MapContext
 from gateway.metrics import Metrics
 from gateway.pipeline import repair
 from gateway.pipeline.binding import Binding, Catalogue
-from gateway.pipeline.ingest import Ingest
+from gateway.pipeline.ingest import Ingest, crashed
 from gateway.pipeline.intake import SourceIntake
+from gateway.pipeline.lane import Arrival, Lane, Limits
 from gateway.pipeline.status import SourceStatus, statuses
 from gateway.record import Incoming, Receipt, RecordOutcome
 from gateway.store import messages
@@ -29,8 +32,9 @@ from gateway.store import tables as t
 from gateway.store.database import Database
 from gateway.store.flush import EntriesOf
 from gateway.store.index.keys import default_indexer
+from gateway.store.messages import StoredMessage
 from gateway.store.rules import Rules
-from gateway.store.work import Work
+from gateway.store.work import NewMessage, Work
 from gateway.store.writer import Writer
 
 __all__ = ["Gateway"]
@@ -40,6 +44,9 @@ LOOK = 0.5
 
 WORD = 10.0
 """Seconds between two signs of life of one source that are written; a connection gives one with every packet."""
+
+CLOSING = 5.0
+"""Seconds that a gateway which closes goes on mapping what was acknowledged already; the next start does the rest."""
 
 log = structlog.get_logger()
 
@@ -67,7 +74,7 @@ class Gateway:
         )
         self.metrics.watch(lambda: self.writer.waiting)
         self._room = threading.BoundedSemaphore(config.store.waiting)
-        self._lanes: dict[str, ThreadPoolExecutor] = {}
+        self._lanes: dict[str, Lane] = {}
         self._ingests: dict[str, Ingest] = {}
         self._lock = threading.Lock()
         self._build: Callable[[bytes], Catalogue] | None = None
@@ -78,14 +85,19 @@ class Gateway:
     # -- life --------------------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Starts the writer and finishes what a crash left behind."""
+        """Starts the writer; what a crash left behind is finished before anything new of the same source."""
         self.writer.start()
-        self.resume()
+        self._resume()
 
     def close(self) -> None:
-        """Waits for what was accepted, then stops."""
-        for lane in self._lanes.values():
-            lane.shutdown(wait=True)
+        """Waits for what was accepted, then stops. Messages that were acknowledged ahead of their records are mapped for a few seconds more;
+        what is left of them stays `processing` for the next start."""
+        with self._lock:
+            lanes, self._lanes = list(self._lanes.values()), {}
+        for lane in lanes:
+            lane.close(CLOSING)
+        for lane in lanes:
+            lane.join()
         self.writer.close()
 
     def __enter__(self) -> Self:
@@ -99,7 +111,8 @@ class Gateway:
 
     def accept(self, source: str, incoming: Incoming) -> Future[Receipt]:
         """Takes a message; blocks while too much waits. The future is done after the commit, or fails with TransientError when the
-        message could not be stored. Messages of one source are taken in order."""
+        message could not be stored. Messages of one source are taken in order. A sender that waits only for durability
+        (`incoming.waits_for`) is told `accepted` as soon as that is given, when others of the source are in work."""
         self._room.acquire()
         return self._enter(source, incoming)
 
@@ -111,40 +124,59 @@ class Gateway:
         told: Future[Receipt] = Future()
         told.add_done_callback(lambda _: self._room.release())
         try:
-            self._lane(source).submit(self._take, source, incoming, told)
+            self._lane(source).enter(Arrival(incoming, told, time.monotonic()))
         except BaseException:
             told.cancel()
             raise
         return told
 
-    def _take(self, source: str, incoming: Incoming, told: Future[Receipt]) -> None:
+    def _take(self, source: str, lane: Lane, arrival: Arrival) -> None:
         """Maps a message in its source's lane; the answer follows from the writer's thread."""
-        if not told.set_running_or_notify_cancel():
-            return
-        began = time.monotonic()
-
-        def answered(taken: Future[Receipt]) -> None:
-            try:
-                receipt = taken.result()
-                self.metrics.count(source, receipt, time.monotonic() - began)
-                self.metrics.last_word.labels(source).set(self.clock.now().timestamp())
-            except Exception as e:
-                told.set_exception(e)
-            else:
-                told.set_result(receipt)
-
         try:
             self._follow()
-            self.ingest(source).take(incoming).add_done_callback(answered)
+            taken = self.ingest(source).take(arrival.incoming, arrival.ahead)
         except Exception as e:
-            told.set_exception(e)
+            self._failed(lane, arrival, e)
+        else:
+            taken.add_done_callback(partial(self._written, source, lane, arrival))
 
-    def _lane(self, source: str) -> ThreadPoolExecutor:
+    def _written(self, source: str, lane: Lane, arrival: Arrival, taken: Future[Receipt]) -> None:
+        """After the commit, in the writer's thread: counts the message and tells its sender, if that was not done before."""
+        try:
+            receipt = taken.result()
+            self.metrics.count(source, receipt, time.monotonic() - arrival.began)
+            self.metrics.last_word.labels(source).set(self.clock.now().timestamp())
+        except Exception as e:
+            self._failed(lane, arrival, e)
+            return
+        lane.finished(arrival)
+        if not arrival.answered:
+            arrival.told.set_result(receipt)
+
+    def _failed(self, lane: Lane, arrival: Arrival, fault: Exception) -> None:
+        """Tells the sender; one that was answered already cannot be told, so the message itself says that it failed. What may be tried
+        again stays `processing`: the gateway is closing, and the next start does it."""
+        lane.finished(arrival)
+        if not arrival.answered:
+            arrival.told.set_exception(fault)
+        elif arrival.ahead is not None and not isinstance(fault, TransientError):
+            with contextlib.suppress(TransientError):
+                lane.run(partial(self._set_down, arrival.ahead, crashed(fault)))
+
+    def _set_down(self, message: NewMessage, reason: Finding) -> None:
+        message.state, message.reason = "failed", reason
+        self.writer.submit(Work(message.source, message=message))
+
+    def _lane(self, source: str) -> Lane:
         with self._lock:
-            if source not in self._lanes:
+            found = self._lanes.get(source)
+            if found is None:
                 self.config.source_named(source)
-                self._lanes[source] = ThreadPoolExecutor(1, thread_name_prefix=f"yifang-{source}")
-            return self._lanes[source]
+                store = self.config.store
+                found = lane = Lane(source, partial(self._take, source), self.writer, Limits(store.backlog, store.backlog_bytes, store.chunk))
+                self._lanes[source] = found
+                self.metrics.backlog.labels(source).set_function(lambda: lane.backlog)
+            return found
 
     def ingest(self, source: str) -> Ingest:
         """The source's way through the present maps. Raises ConfigError or MapError."""
@@ -167,14 +199,29 @@ class Gateway:
         return SourceIntake(self, source)
 
     def resume(self) -> int:
-        """Finishes messages that a crash left half mapped; how many there were."""
-        left = messages.unfinished(self.database)
-        for message in left:
-            try:
-                self.ingest(message.source).process(message)
-            except Exception as e:  # one source whose maps no longer check must not keep the others from starting
-                log.error("resume_failed", message=message.id, source=message.source, exc_info=e)
+        """Finishes messages that a crash left `processing`, in the order in which they were accepted; how many there were."""
+        for done in (left := self._resume()):
+            with contextlib.suppress(YifangError):
+                done.result().result()
         return len(left)
+
+    def _resume(self) -> list[Future[Future[Receipt]]]:
+        found = []
+        for message in messages.unfinished(self.database):
+            try:
+                found.append(self._lane(message.source).run(partial(self._finish, message)))
+            except YifangError as e:  # a source that is no longer configured
+                log.error("resume_failed", message=message.id, source=message.source, exc_info=e)
+        return found
+
+    def _finish(self, message: StoredMessage) -> Future[Receipt]:
+        try:
+            finished = self.ingest(message.source).finish(message)
+        except Exception as e:  # a source whose maps no longer check: the message waits for the next start
+            log.error("resume_failed", message=message.id, source=message.source, exc_info=e)
+            raise
+        finished.add_done_callback(lambda f: log.error("resume_failed", message=message.id, exc_info=f.exception()) if f.exception() else None)
+        return finished
 
     # -- sources -----------------------------------------------------------------------------------------------------------------
 
@@ -199,7 +246,7 @@ class Gateway:
         self.metrics.last_word.labels(source).set(now)
         if not 0 <= now - self._words.get(source, 0.0) < WORD:
             self._words[source] = now
-            self.writer.submit(Work(source, command=word))
+            self.writer.submit(Work(source, command=word, joins=True))
 
     def sources(self) -> list[SourceStatus]:
         """How each configured source is doing."""
@@ -259,7 +306,7 @@ class Gateway:
     def replay(self, message: int) -> Future[Receipt]:
         """Maps a stored message again with the present maps; NotFound when there is none."""
         stored = messages.show(self.database, message)
-        return self._lane(stored.source).submit(repair.replay, self, stored)
+        return self._lane(stored.source).run(partial(repair.replay, self, stored))
 
     def remap(self, *, preview: bool = True, dataset: str | None = None) -> repair.RemapReport:
         """Maps the current version of every record anew whose map changed since; with `preview` only says what would change."""

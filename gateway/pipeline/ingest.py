@@ -46,15 +46,26 @@ class Ingest:
         self.writer = writer
         self.chunk = chunk
 
-    def take(self, incoming: Incoming) -> Future[Receipt]:
+    def take(self, incoming: Incoming, ahead: NewMessage | None = None) -> Future[Receipt]:
         """Stores, maps and hands over one message; the future is done after its commit. A small message is not waited for, so that the
-        messages of one source share commits; the writer keeps the order in which they were handed over."""
+        messages of one source share commits; the writer keeps the order in which they were handed over. ahead: the message, when it is
+        stored ahead of its records."""
         content = incoming.content if isinstance(incoming.content, bytes) else self._read(incoming.content)
         if content is not None:
-            return self._small(incoming, content)
+            return self._small(incoming, content, ahead)
         done: Future[Receipt] = Future()
         done.set_result(self._large(incoming))
         return done
+
+    def finish(self, stored: StoredMessage) -> Future[Receipt]:
+        """Maps a message that a crash left `processing`: a large one from the row it has reached, any other whole."""
+        if stored.size > self.chunk:
+            done: Future[Receipt] = Future()
+            done.set_result(self.process(stored))
+            return done
+        content = b"".join(messages.content(self.database, stored.id))
+        incoming = Incoming(content, stored.media_type, stored.name, stored.peer, stored.charset)
+        return self._small(incoming, content, replace(self._message(incoming, stored.digest, stored.size, ()), stored=stored.id))
 
     def _read(self, open_: object) -> bytes | None:
         """A file's bytes when it fits one chunk, else None."""
@@ -68,9 +79,9 @@ class Ingest:
             self.source.name, incoming.name, incoming.peer, incoming.media_type, incoming.charset, digest, size, chunks, reason=incoming.refused
         )
 
-    def _small(self, incoming: Incoming, content: bytes) -> Future[Receipt]:
+    def _small(self, incoming: Incoming, content: bytes, ahead: NewMessage | None) -> Future[Receipt]:
         chunks = [content[i : i + self.chunk] for i in range(0, len(content), self.chunk)]
-        message = self._message(incoming, hashlib.sha256(content).hexdigest(), len(content), chunks)
+        message = ahead or self._message(incoming, hashlib.sha256(content).hexdigest(), len(content), chunks)
         findings = list(incoming.findings)
         items: list[Item] = []
         if incoming.refused is not None:

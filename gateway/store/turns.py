@@ -2,9 +2,10 @@
 
 A sender that needs only durability (HL7 v2) waits for one small row; mapped work is some twenty resources, and behind a long group the
 acknowledgement would take as long as the mapping that it was to be spared. So messages to be stored ahead of their records have
-a transaction of their own, taken first; while they come, groups of other work are small; and work whose sender is answered already stands
-back, as long as nobody waits for anything behind it, for at most PATIENCE. Other work is never starved: it has every second turn.
-Mapped work keeps the order in which it came. Commands that may join a group (they touch nothing that a map writes) go with the next one.
+a transaction of their own, taken first, and while they come, groups of other work are small. When they come faster than they can be
+mapped, so that a backlog grows in any case, work whose sender is answered already stands back, as long as nobody waits for anything behind
+it and for at most PATIENCE. Other work is never starved: it has every second turn. Mapped work keeps the order in which it came.
+Commands that may join a group (they touch nothing that a map writes) go with the next one.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.store.work import Work
 
-__all__ = ["PATIENCE", "QUIET", "Turns"]
+__all__ = ["LOOK", "PATIENCE", "QUIET", "Turns"]
 
-QUIET = 0.005
-"""Seconds after the last store until answered work goes on."""
+QUIET = 0.05
+"""Seconds after the last store was answered until answered work goes on."""
 PATIENCE = 5.0
 """Seconds that answered work stands back at most."""
+LOOK = 0.005
+"""Seconds between looks whether it still has to."""
+RECENT = 8
+"""Stores by whose times it is told how fast they come while the writer is free for them."""
+COST = 0.01
+"""Seconds that the records of a message take to be written, until it was measured."""
 LATELY = 0.5
 """Seconds after the last store during which groups stay small."""
 SMALL = 200
@@ -43,7 +50,11 @@ class Turns:
         self._stores: deque[Work] = deque()
         self._joining: deque[Work] = deque()
         self._works: deque[Work] = deque()
-        self._stored = -PATIENCE  # when the last store came
+        self._stored: deque[float] = deque([-PATIENCE] * RECENT, RECENT)  # when the last stores came, by `_free`
+        self._last = self._answered = -PATIENCE  # when the last store came, and was answered: until then its sender could send no more
+        self._began: float | None = None  # when the present group of other work was taken
+        self._spent = 0.0  # seconds in such groups
+        self._cost = COST
         self._stores_last = False
         self._closing = False
 
@@ -60,7 +71,8 @@ class Turns:
         """Adds a message that is to be stored ahead of its records; how many may wait is bounded where they are accepted."""
         with self._changed:
             self._stores.append(work)
-            self._stored = self._now()
+            self._last = self._now()
+            self._stored.append(self._free(self._last))
             self._changed.notify()
 
     def back(self, works: Iterable[Work]) -> None:
@@ -86,10 +98,28 @@ class Turns:
     def __len__(self) -> int:
         return len(self._works) + len(self._joining) + len(self._stores)
 
+    def done(self, group: Sequence[Work]) -> None:
+        """What was taken is written."""
+        with self._changed:
+            now = self._now()
+            if self._began is None:
+                self._answered = now
+                return
+            seconds, self._began = now - self._began, None
+            self._spent += seconds
+            if messages := sum(w.message is not None for w in group):
+                self._cost += (seconds / messages - self._cost) / 8
+
+    def _free(self, now: float) -> float:
+        """A clock that stands still while the writer has other work: a sender that waits for it cannot send more."""
+        return (now if self._began is None else self._began) - self._spent
+
     def pressed(self, since: float) -> bool:
         """Whether work whose sender was answered should stand back; since: when it was accepted (monotonic)."""
         now = self._now()
-        return not self._closing and (bool(self._stores) or now - self._stored < QUIET) and now - since < PATIENCE
+        if self._closing or now - since >= PATIENCE or (now - self._answered >= QUIET and not self._stores):
+            return False
+        return self._stored[-1] - self._stored[0] < self._cost * (RECENT - 1)
 
     def take(self, seconds: float) -> list[Work] | None:
         """What to write next, either stores alone or other work; [] when nothing came for so many seconds, None at the end."""
@@ -100,12 +130,12 @@ class Turns:
                     self._stores_last = True
                     return _some(self._stores, STORES)
                 if due or self._joining:
-                    self._stores_last = False
+                    self._stores_last, self._began = False, self._now()
                     group = _some(self._joining, self._group) + (self._next() if due else [])
                     self._room.notify(len(group))
                     return group
                 if self._works:
-                    self._changed.wait(QUIET)
+                    self._changed.wait(LOOK)
                 elif self._closing:
                     return None
                 elif not self._changed.wait(seconds):
@@ -116,7 +146,7 @@ class Turns:
         return first is not None and self.pressed(first.since) and all(w.ahead is not None for w in self._works)
 
     def _next(self) -> list[Work]:
-        lately = self._now() - self._stored < LATELY
+        lately = self._now() - self._last < LATELY
         group: list[Work] = []
         resources = 0
         while self._works and len(group) < self._group:

@@ -121,6 +121,7 @@ class Writer:
     def step(self, batch: Sequence[Work]) -> None:
         """Writes a group, then does the part of the index's merging that is due."""
         self.commit(batch)
+        self._turns.done(batch)
         if self._merged != START or self.groups >= self._merge_at:
             self._merge()
 

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.errors import Finding, NotFound
 from gateway.record import Incoming
-from gateway.store import deliveries, events, holds, messages
-from gateway.store.deliveries import Sent
+from gateway.store import deliveries, events, holds, messages, settlement
+from gateway.store.settlement import Sent
 from tests.records.county import County, StandInCatalogue, form, observation
 
 LI = {"id": ["39000019800101001X"], "name": "李甲", "sex": "male", "born": "1980-01-01"}
@@ -93,6 +93,8 @@ def test_a_message_left_half_mapped_by_a_crash_is_finished_at_start(county: Coun
         connection.exec_driver_sql("UPDATE message SET state = 'processing', rows = 200")
         connection.exec_driver_sql("DELETE FROM record_version WHERE row >= 400")
         connection.exec_driver_sql("DELETE FROM record WHERE id NOT IN (SELECT record FROM record_version)")
+        for table in ("resource", "contribution"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE record NOT IN (SELECT id FROM record)")
     assert county.gateway.resume() == 1
     assert messages.show(county.database, receipt.message).state == "mapped"
     assert county.rows("SELECT count(*) FROM record_version WHERE row >= 400") == [(50,)]
@@ -156,11 +158,13 @@ def test_deliveries_are_owed_by_lane_and_an_item_is_sent_once(county: County) ->
     county.send(form("1", T2, [observation("a", "二"), organisation], person=LI))
     for lane in lanes:
         items = [i for d in lane.deliveries for i in d.items]
-        here = deliveries.current(county.database, "hapi", items)
-        sent = [Sent(c.type, c.id, c.version, f'W/"{c.version}"') for c in here]
-        deliveries.finish(county.database, lane, done=[d.id for d in lane.deliveries], sent=sent, now=now)
+        with settlement.writing(county.database) as raw:
+            here = deliveries.current(raw, "hapi", items)
+            settlement.keep(raw, "hapi", [Sent(c.type, c.id, c.version, str(c.version)) for c in here])
+            settlement.close(raw, "hapi", lane.worker, [d.id for d in lane.deliveries], [lane.name], deliveries.micro(now))
     [lane] = deliveries.claim(county.database, "hapi", "w", county.clock.now(), timedelta(minutes=1), 8)
-    [item] = deliveries.current(county.database, "hapi", [i for d in lane.deliveries for i in d.items])
+    with settlement.reading(county.database) as raw:
+        [item] = deliveries.current(raw, "hapi", [i for d in lane.deliveries for i in d.items])
     assert (item.type, item.version, item.delivered) == ("Observation", 2, 2)  # the newest version went with the first row
     deliveries.retry(county.database, lane, county.clock.now() + timedelta(hours=1), "503")
     assert deliveries.claim(county.database, "hapi", "w", county.clock.now(), timedelta(minutes=1), 8) == []
@@ -174,7 +178,7 @@ def test_a_lease_that_ran_out_is_taken_over(county: County) -> None:
     [first] = deliveries.claim(county.database, "hapi", "w", now, timedelta(seconds=5), 8)
     [second] = deliveries.claim(county.database, "hapi", "v", now + timedelta(seconds=6), timedelta(seconds=5), 8)
     assert (first.name, second.worker) == (second.name, "v")
-    assert not deliveries.renew(county.database, first, now + timedelta(minutes=1))
+    assert not deliveries.renew(county.database, "hapi", [first.name], first.worker, now + timedelta(minutes=1))
 
 
 def test_a_paused_destination_gets_nothing_until_resumed(county: County) -> None:
