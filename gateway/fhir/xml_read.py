@@ -218,20 +218,8 @@ def _slot_reader(shape: Shape, slot: Slot) -> Read:
     if slot.kind == "resource":
         return _inner
     if slot.kind == "complex":
-        return _complex(shape, slot)
+        return _reader(shape.below(slot))
     return _primitive(slot.type)
-
-
-def _complex(shape: Shape, slot: Slot) -> Read:
-    """Reads by the shape below; looked up when it is first needed, since types contain themselves."""
-    found: list[Read] = []
-
-    def read_below(node: Node, source: Source) -> Any:
-        if not found:
-            found.append(_reader(shape.below(slot)))
-        return found[0](node, source)
-
-    return read_below
 
 
 def _inner(node: Node, source: Source) -> Resource:

@@ -172,7 +172,7 @@ def _located(slot: Slot, write: Write) -> Write:
 
 
 def _one(shape: Shape, slot: Slot) -> Callable[[Any, Out], None]:
-    """Writes one value that is no primitive; the shape below is looked up when it is first needed, since types contain themselves."""
+    """Writes one value that is no primitive."""
     name = slot.name
     if slot.kind == "xhtml":
         return _narrative
@@ -184,14 +184,8 @@ def _one(shape: Shape, slot: Slot) -> Callable[[Any, Out], None]:
             out.append(f"</{name}>")
 
         return write_inner
-    found: list[Element] = []
-
-    def write_below(value: Any, out: Out) -> None:
-        if not found:
-            found.append(_writer(shape.below(slot)))
-        found[0](value, out, name, "")
-
-    return write_below
+    write_element = _writer(shape.below(slot))
+    return lambda value, out: write_element(value, out, name, "")
 
 
 def _narrative(value: Any, out: Out) -> None:
