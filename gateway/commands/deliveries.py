@@ -11,7 +11,6 @@ from gateway.config import DestinationConfig
 from gateway.errors import ConfigError
 from gateway.outbox import owed
 from gateway.outbox.reconcile import reconcile
-from gateway.outbox.state import State
 from gateway.site import Site
 from gateway.store import deliveries
 from gateway.store.tables import delivery_fault, delivery_wait
@@ -57,8 +56,7 @@ def listing(site: Site) -> list[dict[str, Any]]:
 def resume(site: Site, *, destination: str) -> dict[str, Any]:
     """Goes on with a destination, and owes again what it refused."""
     known = _named(site, destination)
-    again = State(site.database, known.name).clear_refused()
-    owed.again(site.database, known.name, again, site.clock.now())
+    again = owed.refused(site.database, known.name, site.clock.now())
     deliveries.resume(site.database, known.name, site.clock.now())
     return {"destination": known.name, "state": "running", "again": len(again)}
 
@@ -74,7 +72,6 @@ def reconciled(site: Site, *, destination: str | None = None, resend: bool = Fal
     for config in chosen:
         report = reconcile(site.database, config.name, FhirServer(config), site.config.base)
         again = [*report.lost, *report.different] if resend else []
-        State(site.database, config.name).clear_faults(again)
         owed.again(site.database, config.name, again, site.clock.now(), forget=True)
         names = {key: [f"{t}/{i}" for t, i in getattr(report, key)[:100]] for key in ("lost", "different")}
         counts = {key: getattr(report, key) for key in ("held", "equal", "waiting", "unsettled")}

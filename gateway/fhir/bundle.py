@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gateway.fhir.json import Resource, encode
+from gateway.fhir.json import encode
 
-__all__ = ["Entry", "bundle", "put_entry", "searchset", "transaction"]
+__all__ = ["Entry", "bundle", "delete_entry", "put_entry", "searchset"]
 
 Entry = bytes
 """One encoded Bundle.entry."""
@@ -19,15 +19,18 @@ def bundle(type_: str, entries: Sequence[Entry], **head: Any) -> bytes:
     return text[:-1] + b',"entry":[' + b",".join(entries) + b"]}" if entries else text
 
 
-def put_entry(type_: str, id_: str, content: bytes, etag: str = "") -> Entry:
-    """PUT of one resource. etag: If-Match of the version that must stand there, "" for none."""
-    request = {"method": "PUT", "url": f"{type_}/{id_}"} | ({"ifMatch": etag} if etag else {})
-    return b'{"fullUrl":' + encode(f"{type_}/{id_}") + b',"resource":' + content + b',"request":' + encode(request) + b"}"
+def put_entry(url: str, content: bytes, if_match: str = "") -> Entry:
+    """PUT of one resource at `Type/id`. if_match: ETag of the version that must stand there, "" for none."""
+    return b'{"resource":' + content + b"," + _request("PUT", url, if_match) + b"}"
 
 
-def transaction(resources: Iterable[Resource]) -> bytes:
-    """A transaction that PUTs each resource at its own id. Raises KeyError for a resource without type or id."""
-    return bundle("transaction", [put_entry(r["resourceType"], r["id"], encode(r)) for r in resources])
+def delete_entry(url: str, if_match: str = "") -> Entry:
+    """DELETE of `Type/id`. if_match: as in `put_entry`."""
+    return b"{" + _request("DELETE", url, if_match) + b"}"
+
+
+def _request(method: str, url: str, if_match: str) -> bytes:
+    return b'"request":' + encode({"method": method, "url": url, "ifMatch": if_match} if if_match else {"method": method, "url": url})
 
 
 def searchset(base: str, rows: Iterable[tuple[str, str, bytes]], links: Sequence[tuple[str, str]], total: int | None = None) -> bytes:

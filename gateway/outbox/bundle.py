@@ -1,28 +1,14 @@
-"""Transaction Bundles for a FHIR server with referential integrity on (design/records.md, "Delivery to a FHIR server"). Pure.
-
-Content is the resource's stored bytes; it is parsed only where a reference has to be rewritten, so decimals keep the digits they have.
-"""
+"""What goes up together to a FHIR server with referential integrity on, and in which order (design/records.md, "Delivery to a FHIR
+server"). Pure. Content is the resource's stored bytes; gateway/outbox/references.py changes what has to change in them."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from gateway.fhir.json import decode, encode
-
-_REFERENCE = re.compile(rb'"reference"\s*:\s*"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^"]*)?"')
-LOGICAL = "/ids/logical"
-"""Ending of the identifier system that keeps a logical reference whose target has no business identifier here."""
-
-PREFIX = "yifang-"
-LONGEST = 64  # characters of an id, https://hl7.org/fhir/R4/datatypes.html#id
-HEAD = b'{"resourceType":"Bundle","type":"transaction","entry":['
-
-Name = tuple[str, str]
-"""(type, id) of a resource."""
+from gateway.fhir.bundle import Entry, delete_entry, put_entry
+from gateway.outbox.references import references, rewritten, upstream_id
+from gateway.store.names import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,75 +27,10 @@ class Item:
         return self.type, self.id
 
 
-def upstream_id(id_: str) -> str:
-    """The id a HAPI server accepts: it refuses ids of digits only; there these get a prefix (a digest when that would be too long)."""
-    if not id_.isdigit():
-        return id_
-    return PREFIX + (id_ if len(PREFIX + id_) <= LONGEST else hashlib.sha256(id_.encode()).hexdigest()[:40])
-
-
-def references(content: bytes) -> set[Name]:
-    """Targets of all relative literal references in the resource."""
-    return {split(m.decode()) for m in _REFERENCE.findall(content)}
-
-
-def split(reference: str) -> Name:
-    """`Type/id` as (type, id)."""
-    type_, _, id_ = reference.partition("/")
-    return type_, id_
-
-
-def rewritten(content: bytes, absent: Iterable[Name], base: str) -> bytes:
-    """The resource with references to absent targets turned into `Reference.identifier`, and all-digit target ids into upstream ids.
-
-    A reference that carries its business identifier keeps it; another gets the logical name as an identifier under `base`, so that
-    the link is not lost and can be restored when the target arrives.
-    """
-    gone = set(absent)
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, list):
-            return [walk(x) for x in node]
-        if not isinstance(node, dict):
-            return node
-        literal = node.get("reference")
-        if isinstance(literal, str) and _literal(literal):
-            target = split(literal.partition("/_history/")[0])
-            if target in gone:
-                kept = {k: walk(v) for k, v in node.items() if k != "reference"}
-                kept.setdefault("type", target[0])
-                kept.setdefault("identifier", {"system": base + LOGICAL, "value": "/".join(target)})
-                return kept
-            if target[1].isdigit():
-                return {k: walk(v) for k, v in node.items()} | {"reference": f"{target[0]}/{upstream_id(target[1])}"}
-        return {k: walk(v) for k, v in node.items()}
-
-    resource = walk(decode(content))
-    resource["id"] = upstream_id(resource["id"])
-    return encode(resource)
-
-
-def _literal(reference: str) -> bool:
-    return _REFERENCE.fullmatch(b'"reference":"' + reference.encode() + b'"') is not None
-
-
-def needs_rewriting(item: Item, targets: set[Name], absent: set[Name]) -> bool:
-    """Whether the stored bytes cannot go up as they are."""
-    return item.id.isdigit() or bool(targets & absent) or any(id_.isdigit() for _, id_ in targets)
-
-
-def entry(item: Item, content: bytes | None) -> bytes:
-    """One Bundle entry: PUT with If-Match on the last known ETag, or DELETE."""
-    url = f"{item.type}/{upstream_id(item.id)}".encode()
-    if content is None:
-        return b'{"request":{"method":"DELETE","url":"' + url + b'"}}'
-    match = b',"ifMatch":"W/\\"' + item.etag.encode() + b'\\""' if item.etag else b""
-    return b'{"resource":' + content + b',"request":{"method":"PUT","url":"' + url + b'"' + match + b"}}"
-
-
-def bundle(entries: Sequence[bytes]) -> bytes:
-    """The transaction Bundle of these entries."""
-    return HEAD + b",".join(entries) + b"]}"
+def entry(item: Item, content: bytes | None) -> Entry:
+    """One Bundle entry: PUT or DELETE, with If-Match on the last known ETag. content: the bytes that go up."""
+    url, match = f"{item.type}/{upstream_id(item.id)}", f'W/"{item.etag}"' if item.etag else ""
+    return delete_entry(url, match) if content is None else put_entry(url, content, match)
 
 
 def components(names: Sequence[Name], targets: Mapping[Name, set[Name]]) -> list[list[Name]]:
@@ -210,10 +131,6 @@ class Closure:
         items = {n: Item(i.type, i.id, i.version, i.content, etags.get(n, i.etag)) for n, i in self.items.items()}
         return Closure(items, self.targets, self.absent, self.busy)
 
-    def awaited(self) -> dict[Name, set[Name]]:
-        """Item name -> targets that are absent; the item is sent again when one of them arrives."""
-        return {name: targets & self.absent for name, targets in self.targets.items() if targets & self.absent}
-
     def sets(self, limit: int) -> list[list[Name]]:
         """Sets of at most `limit` names in the order to send them; deletions come last."""
         living = [n for n, i in self.items.items() if i.content is not None]
@@ -221,12 +138,16 @@ class Closure:
         return packed(components(living, self.targets) + gone, limit)
 
     def body(self, name: Name, base: str) -> bytes | None:
-        """The bytes that go up for this name; None: it is deleted."""
-        content = self.items[name].content
-        if content is not None and needs_rewriting(self.items[name], self.targets[name], self.absent):
-            return rewritten(content, self.absent, base)
-        return content
+        """The bytes that go up for this name: the stored ones where no reference and no id has to change; None: it is deleted."""
+        content, targets = self.items[name].content, self.targets[name]
+        if content is None or not (name[1].isdigit() or not targets.isdisjoint(self.absent) or any(id_.isdigit() for _, id_ in targets)):
+            return content
+        return rewritten(content, self.absent & targets, base)
 
-    def entries(self, names: Sequence[Name], base: str) -> list[bytes]:
+    def missing(self, name: Name) -> set[Name]:
+        """Targets of this name that nobody holds; it is sent again when one of them arrives."""
+        return self.targets[name] & self.absent
+
+    def entries(self, names: Sequence[Name], base: str) -> list[Entry]:
         """Bundle entries of one set."""
         return [entry(self.items[name], self.body(name, base)) for name in names]

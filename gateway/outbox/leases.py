@@ -32,10 +32,9 @@ class Leases:
 
     def take(self, lanes: set[str]) -> set[str]:
         """Those of these lanes that are this worker's now."""
-        mine = self.handed | self.taken
-        for lane in sorted(lanes - mine):
-            if deliveries.acquire(self.database, self.destination, lane, self.worker, self.now(), self.length):
-                self.taken.add(lane)
+        wanted = lanes - self.handed - self.taken
+        if wanted:
+            self.taken |= deliveries.acquire(self.database, self.destination, wanted, self.worker, self.now(), self.length)
         return lanes & (self.handed | self.taken)
 
     def keep(self) -> bool:
@@ -44,7 +43,7 @@ class Leases:
         if now - self._renewed < self.length / 3:
             return True
         self._renewed = now
-        return deliveries.renew_all(self.database, self.destination, self.handed | self.taken, self.worker, now + self.length)
+        return deliveries.renew(self.database, self.destination, self.handed | self.taken, self.worker, now + self.length)
 
     def given_back(self, lane: str) -> None:
         """A handed lane was finished or put off."""
@@ -52,6 +51,6 @@ class Leases:
 
     def close(self) -> None:
         """Gives back what was taken."""
-        for lane in sorted(self.taken):
-            deliveries.give_back(self.database, self.destination, lane, self.worker)
-        self.taken.clear()
+        if self.taken:
+            deliveries.give_back(self.database, self.destination, self.taken, self.worker)
+            self.taken.clear()

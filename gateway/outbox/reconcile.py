@@ -9,12 +9,14 @@ from itertools import groupby
 from sqlalchemy import and_, or_, select
 
 from gateway.fhir.json import decode
-from gateway.outbox.bundle import Item, Name, needs_rewriting, references, rewritten, upstream_id
+from gateway.outbox.references import rewritten, upstream_id
 from gateway.outbox.same import comparable
-from gateway.outbox.state import State
 from gateway.store import deliveries
 from gateway.store.database import Database
+from gateway.store.names import Name
+from gateway.store.settlement import reading
 from gateway.store.tables import delivered, delivery_fault, delivery_wait, resource
+from gateway.store.unsettled import waits
 from gateway.upstream import FhirServer
 
 BATCH = 50
@@ -53,10 +55,10 @@ def reconcile(database: Database, destination: str, server: FhirServer, base: st
     cannot be read."""
     report = Reconciliation(destination)
     unsettled, conflicts = _unsettled(database, destination)
-    state = State(database, destination)
     for batch in _batches(database, destination):
         there = _there(server, [h for h in batch if h.sent])
-        awaited = state.waits(h.name for h in batch)
+        with reading(database) as raw:
+            awaited = waits(raw, destination, [h.name for h in batch])
         doubtful = []
         for held in batch:
             report.held += held.content is not None
@@ -80,13 +82,14 @@ def _expected(held: Held, absent: set[Name], base: str) -> bytes | None:
     content = held.content
     if content is None:
         return None
-    item = Item(*held.name, held.version, content)
-    return comparable(decode(rewritten(content, absent, base) if needs_rewriting(item, references(content), absent) else content))
+    return comparable(decode(rewritten(content, absent, base)))
 
 
 def _judge(database: Database, report: Reconciliation, doubtful: Sequence[tuple[Held, bytes | None]]) -> None:
     """Looks again at what did not agree: what changed or went up meanwhile is on its way, the rest is told."""
-    now = {(c.type, c.id): (c.version, c.delivered) for c in deliveries.current(database, report.destination, [h.name for h, _ in doubtful])}
+    with reading(database) as raw:
+        found = deliveries.current(raw, report.destination, [h.name for h, _ in doubtful], content=False)
+    now = {c.name: (c.version, c.delivered) for c in found}
     for held, theirs in doubtful:
         if now.get(held.name) != (held.version, held.sent):
             report.waiting += 1
@@ -101,9 +104,9 @@ def _unsettled(database: Database, destination: str) -> tuple[set[Name], set[Nam
     f, w = delivery_fault, delivery_wait
     with database.engine.connect() as c:
         faults = c.execute(select(f.c.type, f.c.id, f.c.kind).where(f.c.destination == destination)).all()
-        waits = c.execute(select(w.c.type, w.c.id).where(w.c.destination == destination, ~w.c.sent)).all()
+        unsent = c.execute(select(w.c.type, w.c.id).where(w.c.destination == destination, ~w.c.sent)).all()
     conflicts = {(r.type, r.id) for r in faults if r.kind == "conflict"}
-    return {(r.type, r.id) for r in (*faults, *waits)} - conflicts, conflicts
+    return {(r.type, r.id) for r in (*faults, *unsent)} - conflicts, conflicts
 
 
 def _batches(database: Database, destination: str) -> Iterator[list[Held]]:

@@ -5,18 +5,21 @@ A set that fails as a whole is taken apart (lanes, then components) until the cu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.errors import TerminalError, TransientError
-from gateway.fhir.json import Resource, decode
-from gateway.outbox.bundle import PREFIX, Closure, Item, Name, bundle, closure, split, upstream_id
+from gateway.fhir.bundle import bundle
+from gateway.fhir.json import decode
+from gateway.outbox.bundle import Closure, Item, closure
+from gateway.outbox.ledger import Ledger, Result, SentItem
+from gateway.outbox.references import local_id, split, upstream_id
 from gateway.outbox.same import comparable, loosely
-from gateway.outbox.state import State
+from gateway.store.deliveries import Current
+from gateway.store.names import Name
+from gateway.store.unsettled import Refusal, Waiting
 from gateway.upstream import Accepted, FhirServer, MissingTargets, Paused, Referenced, Rejected, Reply, Retry, VersionConflict
 
-SHARED = "shared"
 IN_A_ROW = 12
 """Failures in a row, while a set that fails again and again is taken apart, after which the server itself is the culprit."""
 MOST_FREED = 100
@@ -26,128 +29,77 @@ SEPARABLE = frozenset({"409", "423", "500", "501", "timeout", "unreadable-answer
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the gateway holds of a resource and what the destination has of it. content None: deleted here. sent 0: never delivered.
-    lane: where the resource is delivered from."""
+class Leasing:
+    """The leases of a round's worker. take(lanes): those it has, or takes now; keep(): False when it lost one."""
 
-    version: int
-    content: bytes | None
-    sent: int
-    etag: str
-    lane: str = SHARED
-
-    @property
-    def there(self) -> bool:
-        """Whether the destination has it in some version."""
-        return self.sent > 0 and (self.content is not None or self.sent < self.version)
-
-
-@dataclass(frozen=True, slots=True)
-class SentItem:
-    """A resource that the server has now, at our version, under its ETag."""
-
-    name: Name
-    version: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What a round needs of the store: held(names) -> those it holds; versions(name) -> bodies of all our versions, newest first;
-    lease(lanes) -> those this worker has, or takes now; keep() -> False when it lost one of its leases."""
-
-    held: Callable[[set[Name]], Mapping[Name, Held]]
-    versions: Callable[[Name], Iterable[Resource]]
-    lease: Callable[[set[str]], set[str]] = lambda lanes: lanes
+    take: Callable[[set[str]], set[str]] = lambda lanes: lanes
     keep: Callable[[], bool] = lambda: True
-
-
-@dataclass(slots=True)
-class Result:
-    """Outcome of a round. left: still owed; woken: went up with a target missing that has come since, to be sent again.
-    stop: a reply that ended the round (Retry or Paused); what was sent before it stays sent. accepted: transactions that went through.
-    fault: the passing fault of a resource that was tried alone."""
-
-    sent: dict[Name, SentItem] = field(default_factory=dict)
-    refused: dict[Name, str] = field(default_factory=dict)
-    left: set[Name] = field(default_factory=set)
-    woken: set[Name] = field(default_factory=set)
-    stop: Retry | Paused | None = None
-    accepted: int = 0
-    fault: Retry | None = None
 
 
 class Round:
     """Delivers a set of resources to one server. patient: a passing fault ends the round at once, else the set is taken apart."""
 
-    def __init__(self, server: FhirServer, state: State, ports: Ports, base: str, now: Callable[[], datetime], limit: int, *, patient: bool = True
-                 ) -> None:  # fmt: skip
+    def __init__(self, server: FhirServer, ledger: Ledger, leasing: Leasing, base: str, limit: int, *, patient: bool = True) -> None:
         self.server = server
-        self.state = state
-        self.ports = ports
+        self.ledger = ledger
+        self.leasing = leasing
         self.base = base
-        self.now = now
         self.limit = limit
         self.patient = patient
         self.result = Result()
         self._lost: set[Name] = set()  # the server does not have them although it once did
         self._blocked: set[Name] = set()  # refused or waiting, and not there in any version
         self._busy: set[Name] = set()  # cannot be sent now: another worker has the lane, or what they refer to fails for now
-        self._parked: set[Name] = set()  # wait for a target that was refused
         self._freed: set[Name] = set()  # sent again without a reference to something deleted
         self._etags: dict[Name, str] = {}  # learnt in this round
-        self._again: set[Name] = set()  # to be sent although the server has the newest version: a target arrived
         self._failures = 0  # in a row
 
     def run(self, wanted: set[Name]) -> Result:
-        """Sends the newest versions of these resources and whatever they need, and says whom their arrival wakes."""
+        """Sends the newest versions of these resources and whatever they need. Writes nothing: the caller settles the result."""
         result = self.result
-        waits = self.state.waits(wanted) if self.state.any_waits() else {}
-        if waits:
-            here = self._living(set().union(*waits.values()))
-            self._again = {name for name, targets in waits.items() if targets & here}
-        held = self._held(wanted)
-        owed = {n: h for n, h in held.items() if (h.sent < h.version or n in self._again) and not (h.content is None and not h.there)}
-        faults = self.state.faults(owed)
-        owed = {n: h for n, h in owed.items() if faults.get(n) != h.version}
+        held = self._current(wanted)
+        waits = self.ledger.waits(wanted)
+        come = self._living(set().union(*waits.values())) if waits else set()
+        again = {name for name, targets in waits.items() if targets & come}
+        result.gone = {n for n, c in held.items() if c.deleted and not c.there}
+        owed = {n: c for n, c in held.items() if (c.delivered < c.version or n in again) and n not in result.gone}
+        faults = self.ledger.faults(owed)
+        owed = {n: c for n, c in owed.items() if faults.get(n) != c.version}
         if owed:
-            self._deliver([Item(n[0], n[1], h.version, h.content, h.etag) for n, h in owed.items()])
-        result.left = owed.keys() - result.sent.keys() - result.refused.keys() - self._parked
-        faulty, waiting = self.state.any_faults(), self.state.any_waits()
-        told = self._held(wanted | result.sent.keys()) if faulty or waiting else {}
-        if faulty:
-            self.state.clear_faults(result.sent.keys() | {n for n, h in told.items() if h.content is None and not h.there})
-        if waiting:
-            result.woken |= self.state.waiting_for({n for n, h in told.items() if h.there or h.content is None})
+            self._deliver([_item(c) for c in owed.values()])
+        parked = {n for n, w in result.waiting.items() if not w.sent}
+        result.left = owed.keys() - result.sent.keys() - result.refused.keys() - parked
         return result
 
     # -- what is held here and there ---------------------------------------------------------------------------------------------
 
-    def _held(self, names: set[Name]) -> dict[Name, Held]:
-        found: dict[Name, Held] = {}
-        for name, held in self.ports.held(names).items() if names else ():
+    def _current(self, names: set[Name], *, content: bool = True) -> dict[Name, Current]:
+        """What is held here; what is there as this round knows it."""
+        found = self.ledger.current(names, content=content)
+        for name in found.keys() & (self.result.sent.keys() | self._lost | self._etags.keys()):
             just = self.result.sent.get(name)
             if just is not None:
-                found[name] = Held(held.version, held.content, just.version, just.etag, held.lane)
+                found[name] = replace(found[name], delivered=just.version, etag=just.etag)
             elif name in self._lost:
-                found[name] = Held(held.version, held.content, 0, "", held.lane)
+                found[name] = replace(found[name], delivered=0, etag="")
             else:
-                found[name] = Held(held.version, held.content, held.sent, self._etags.get(name, held.etag), held.lane)
+                found[name] = replace(found[name], etag=self._etags[name])
         return found
 
     def _living(self, names: set[Name]) -> set[Name]:
-        return {n for n, h in self._held(names).items() if h.content is not None}
+        return {n for n, c in self._current(names, content=False).items() if not c.deleted}
 
     def _present(self, names: set[Name]) -> set[Name]:
-        return {n for n, h in self._held(names).items() if h.there and h.content is not None}
+        return {n for n, c in self._current(names, content=False).items() if c.there and not c.deleted}
 
     def _items(self, names: set[Name]) -> dict[Name, Item | None]:
-        """What the gateway holds of these names; None where another worker delivers it now. Read again once the lanes are ours: their
-        last worker may have sent some of it meanwhile."""
-        lanes = {h.lane for h in self._held(names).values() if h.content is not None}
-        mine = self.ports.lease(lanes) if lanes else set()
-        living = {n: h for n, h in self._held(names).items() if h.content is not None}
-        return {n: Item(n[0], n[1], h.version, h.content, h.etag) if h.lane in mine else None for n, h in living.items()}
+        """What the gateway holds of these names; None where another worker delivers it now. Their content is read once the lanes are
+        ours: their last worker may have sent some of it meanwhile."""
+        living = {n: c for n, c in self._current(names, content=False).items() if not c.deleted}
+        if not living:
+            return {}
+        mine = self.leasing.take({c.lane for c in living.values()})
+        return {n: _item(c) if c.lane in mine else None for n, c in self._current(set(living)).items() if not c.deleted}
 
     # -- sending -----------------------------------------------------------------------------------------------------------------
 
@@ -163,7 +115,7 @@ class Round:
         """Leaves out what was refused, and what refers to a resource that the server therefore does not have: that waits for a version
         which is accepted (the server may have an older version of a refused resource; then nothing has to wait). What another worker
         delivers now is left for later, with what refers to it."""
-        faults = self.state.faults(whole.items)
+        faults = self.ledger.faults(whole.items)
         refused = {n for n, i in whole.items.items() if faults.get(n) == i.version or n in self.result.refused}
         self._blocked |= refused - self._present(refused)
         self._busy |= whole.busy
@@ -178,25 +130,23 @@ class Round:
             waits |= stuck
             self._blocked |= stuck.keys() - self._present(set(stuck))
             left -= stuck.keys()
-        if waits:
-            self._parked |= waits.keys()
-            self.state.wait(waits, sent=False)
+        for name, targets in waits.items():
+            self.result.waiting[name] = Waiting(frozenset(targets), sent=False)
         return whole.part(n for n in whole.items if n in left)
 
     def _send(self, whole: Closure) -> None:
         """Sends a set in one transaction, and makes the best of the answer."""
-        if not self.ports.keep():
+        if not self.leasing.keep():
             self.result.stop = Retry("lease-lost")
             return
         names = list(whole.items)  # in order: targets first
-        reply = self.server.transaction(bundle(whole.entries(names, self.base)), len(names))
+        reply = self.server.transaction(bundle("transaction", whole.entries(names, self.base)), len(names))
         self._failures = 0 if isinstance(reply, Accepted) else self._failures + 1
         match reply:
             case Accepted(results):
                 self.result.accepted += 1
                 for name, answer in zip(names, results, strict=True):
-                    self.result.sent[name] = SentItem(name, whole.items[name].version, answer.etag)
-                self._remember(whole)
+                    self._arrived(whole, name, answer.etag)
             case Retry(code) if not self.patient and code in SEPARABLE and self._failures < IN_A_ROW:
                 self._take_apart(whole, reply)
             case Retry() | Paused():
@@ -204,16 +154,14 @@ class Round:
             case _:
                 self._mend(whole, reply)
 
-    def _remember(self, whole: Closure) -> None:
-        """Notes what went up with targets missing. One that came to the gateway meanwhile may have gone up before this note."""
-        awaited = whole.awaited()
-        if awaited:
-            self.state.wait(awaited, sent=True)
-            here = self._living(set().union(*awaited.values()))
-            self.result.woken |= {name for name, targets in awaited.items() if targets & here}
-        if self.state.any_waits():
-            self.state.settled(n for n in whole.items if n not in awaited)
-            self._again.difference_update(whole.items.keys() - awaited.keys())
+    def _arrived(self, whole: Closure, name: Name, etag: str) -> None:
+        """Notes what the server has now, and which targets it went up without."""
+        self.result.sent[name] = SentItem(name, whole.items[name].version, etag)
+        missing = whole.missing(name)
+        if missing:
+            self.result.waiting[name] = Waiting(frozenset(missing), sent=True)
+        else:
+            self.result.waiting.pop(name, None)
 
     def _mend(self, whole: Closure, reply: Reply) -> None:
         """The set was refused as a whole: bring targets that the server lacks, free a deletion, look at versions, or take the set apart."""
@@ -246,8 +194,7 @@ class Round:
             return
         text = reply.diagnostics if isinstance(reply, Rejected | MissingTargets | Referenced) else type(reply).__name__
         for name, item in whole.items.items():
-            self.result.refused[name] = text
-            self.state.record_fault(name, item.version, "refused", text, self.now())
+            self.result.refused[name] = Refusal(item.version, "refused", text)
 
     # -- what a server lacks, or holds fast --------------------------------------------------------------------------------------
 
@@ -280,7 +227,7 @@ class Round:
 
     def _free(self, whole: Closure, sources: Sequence[str]) -> bool:
         """A deletion is refused because these still refer to it: ours go up again with it, without that reference. False: not ours."""
-        ours = {(t, _ours(i)) for t, i in map(split, sources)} - whole.items.keys() - self._freed
+        ours = {(t, local_id(i)) for t, i in map(split, sources)} - whole.items.keys() - self._freed
         if len(self._freed) > MOST_FREED:
             return False
         found = self._items(ours)
@@ -291,9 +238,8 @@ class Round:
             if rest.items:
                 self._send(rest)
             return True
-        gone = self._held(ours - found.keys())
         again = [i for i in found.values() if i is not None]
-        again += [Item(n[0], n[1], h.version, None) for n, h in gone.items() if h.there]
+        again += [_item(c) for c in self._current(ours - found.keys()).values() if c.there]
         if not again:
             return False
         self._deliver([*whole.items.values(), *again])
@@ -342,22 +288,18 @@ class Round:
         ours, theirs = whole.body(name, self.base), decode(there[1])
         assert ours is not None
         if comparable(decode(ours)) == comparable(theirs):
-            self.result.sent[name] = SentItem(name, whole.items[name].version, there[0])
-            self._remember(whole.part([name]))
+            self._arrived(whole, name, there[0])
             return True
-        if loosely(theirs) in {loosely(v) for v in self.ports.versions(name)}:
+        if loosely(theirs) in {loosely(v) for v in self.ledger.versions(name)}:
             self._etags[name] = there[0]
             return False
         text = (
             f"目标服务器上的 {name[0]}/{upstream_id(name[1])} 被别的系统改写(其版本 {there[0]}), 未覆盖; "
             "请核对双方内容, 以本网关为准时运行 `yifang deliveries reconcile --resend`"
         )
-        self.result.refused[name] = text
-        self.state.record_fault(name, whole.items[name].version, "conflict", text, self.now())
+        self.result.refused[name] = Refusal(whole.items[name].version, "conflict", text)
         return False
 
 
-def _ours(upstream: str) -> str:
-    """The id here of an id there."""
-    digits = upstream.removeprefix(PREFIX)
-    return digits if digits.isdigit() else upstream
+def _item(c: Current) -> Item:
+    return Item(c.type, c.id, c.version, None if c.deleted else c.content, c.etag)

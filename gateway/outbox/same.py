@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.fhir.json import Resource, canonical
-from gateway.outbox.bundle import LOGICAL, split, upstream_id
+from gateway.outbox.references import LOGICAL, split, upstream_id
 
 
 def comparable(resource: Resource) -> bytes:

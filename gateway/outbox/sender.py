@@ -9,23 +9,20 @@ from __future__ import annotations
 import random
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gateway.clock import Clock
 from gateway.config import DestinationConfig
-from gateway.fhir.json import Resource, decode
 from gateway.log import logger
-from gateway.outbox.bundle import Name
 from gateway.outbox.leases import Leases
-from gateway.outbox.round import Held, Ports, Result, Round
-from gateway.outbox.state import State
-from gateway.store import deliveries, resources, settlement
+from gateway.outbox.ledger import Ledger, Result
+from gateway.outbox.round import Leasing, Round
+from gateway.store import deliveries, settlement
 from gateway.store.database import Database
 from gateway.store.deliveries import Lane
-from gateway.store.scope import Scope
-from gateway.store.settlement import Sent
+from gateway.store.names import Name
 from gateway.upstream import FhirServer, Paused, Retry
 
 LANES = 16
@@ -72,7 +69,6 @@ class Sender:
         self.base = base
         self.clock = clock
         self.chance = chance
-        self.state = State(database, destination.name)
         self.pace = Pace(destination.retry_first, destination.retry_limit)
         self.lease = max(LEASE, timedelta(seconds=3 * destination.timeout))
         self.log = logger("outbox")
@@ -106,50 +102,36 @@ class Sender:
 
     def _group(self, lanes: Sequence[Lane], leases: Leases) -> Retry | Paused | None:
         """Delivers what these lanes owe. A bug that one of them provokes must not hold up the others: it is logged, and they come back."""
-        seen: dict[Name, tuple[int | None, str | None]] = {}
-        ports = Ports(lambda names: self._held(names, seen), self._versions, leases.take, leases.keep)
+        ledger = Ledger(self.database, self.destination.name)
+        leasing = Leasing(leases.take, leases.keep)
         patient = all(lane.attempts < TAKE_APART for lane in lanes)
-        entries = self.destination.max_entries
+        wanted = {item for lane in lanes for d in lane.deliveries for item in d.items}
         try:
-            result = Round(self.server, self.state, ports, self.base, self.clock.now, entries, patient=patient).run(_wanted(lanes))
+            result = Round(self.server, ledger, leasing, self.base, self.destination.max_entries, patient=patient).run(wanted)
         except Exception as e:
             self.log.error("delivery round failed", destination=self.destination.name, count=len(lanes), exc_info=e)
             stop = Retry("internal")
             for lane in lanes:
                 self._put_off([lane], self._due(lane, stop), stop.code)
             return stop
-        self._settle(lanes, result, seen)
+        self._settle(lanes, wanted, ledger, result)
         return result.stop
 
-    def _held(self, names: set[Name], seen: dict[Name, tuple[int | None, str | None]]) -> dict[Name, Held]:
-        found = deliveries.current(self.database, self.destination.name, sorted(names))
-        for h in found:
-            seen.setdefault((h.type, h.id), (h.delivered, h.etag))
-        return {(h.type, h.id): Held(h.version, None if h.deleted else h.content, h.delivered or 0, h.etag or "", h.lane) for h in found}
-
-    def _versions(self, name: Name) -> Iterable[Resource]:
-        with self.database.engine.connect() as connection:
-            stored = resources.history(connection, *name, Scope.all())
-        return [decode(v.content) for v in stored if not v.deleted]
-
-    def _settle(self, lanes: Sequence[Lane], result: Result, seen: dict[Name, tuple[int | None, str | None]]) -> None:
-        """Keeps what was sent, owes what that wakes, closes what is whole, in one transaction; after a crash before it all is only sent
-        again. What is left comes back later; on a lasting fault the destination pauses."""
+    def _settle(self, lanes: Sequence[Lane], wanted: set[Name], ledger: Ledger, result: Result) -> None:
+        """Keeps what was sent, owes what that wakes, closes what is whole, puts off what is left, in one transaction; on a lasting fault
+        the destination pauses."""
         name, now = self.destination.name, self.clock.now()
-        nothing: tuple[int | None, str | None] = (None, None)
-        sent = [Sent(s.name[0], s.name[1], s.version, s.etag, seen.get(s.name, nothing)) for s in result.sent.values()]
+        moment = deliveries.micro(now)
         done = {lane.name: [d.id for d in lane.deliveries if not result.left.intersection(d.items)] for lane in lanes}
-        whole = [lane for lane in lanes if len(done[lane.name]) == len(lane.deliveries)]
-        with settlement.writing(self.database) as raw:
-            overtaken = settlement.keep(raw, name, sent)
-            settlement.owe(raw, name, {*overtaken, *result.woken}, deliveries.micro(now))
-            closed = [d for ids in done.values() for d in ids]
-            settlement.close(raw, name, lanes[0].worker, closed, [lane.name for lane in whole], deliveries.micro(now))
+        whole = {lane.name for lane in lanes if len(done[lane.name]) == len(lane.deliveries)}
         self._pace(result)
         fault = result.stop or result.fault
-        for lane in lanes:
-            if lane not in whole:
-                self._put_off([lane], self._due(lane, fault), fault.code if fault else "busy", attempt=fault is not None)
+        with settlement.writing(self.database) as raw:
+            settlement.owe(raw, name, ledger.settle(raw, wanted, result, moment), moment)
+            settlement.close(raw, name, lanes[0].worker, [d for ids in done.values() for d in ids], whole, moment)
+            for lane in lanes:
+                if lane.name not in whole:
+                    deliveries.put_off(raw, lane, self._due(lane, fault), fault.code if fault else "busy", attempt=fault is not None)
         self._report(lanes, result)
 
     def _pace(self, result: Result) -> None:
@@ -207,10 +189,6 @@ class Sender:
     def wake(self) -> None:
         """There is something new."""
         self._wake.set()
-
-
-def _wanted(lanes: Iterable[Lane]) -> set[Name]:
-    return {item for lane in lanes for d in lane.deliveries for item in d.items}
 
 
 def _groups(lanes: Sequence[Lane]) -> list[list[Lane]]:

@@ -7,21 +7,23 @@ not doubled by a newer one: the sender reads `current`, and what a destination h
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, select, text, update
+from sqlalchemy import func, select
 
 from gateway.store import tables as t
 from gateway.store.database import Database
 from gateway.store.messages import moment
+from gateway.store.names import Name
 from gateway.store.raw import Raw
-from gateway.store.settlement import Sent, close, keep, lane_of, writing
+from gateway.store.settlement import close, lane_of, reading, rest, writing
+from gateway.store.unit import SHARED
 
 __all__ = [
-    "Current", "Delivery", "Lane", "Queue", "Sent",
-    "abandon", "acquire", "block", "claim", "current", "finish", "give_back", "pause", "queue", "renew", "renew_all", "resume", "retry",
+    "Current", "Delivery", "Lane", "Queue",
+    "abandon", "acquire", "claim", "claimable", "current", "give_back", "micro", "pause", "put_off", "queue", "renew", "resume", "retry",
 ]  # fmt: skip
 
 ROWS = 64
@@ -36,7 +38,7 @@ class Delivery:
     seq: int
     record: int | None
     attempts: int
-    items: tuple[tuple[str, str], ...]
+    items: tuple[Name, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,32 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A resource as it stands here, and what the destination has of it (None: nothing)."""
+    """A resource as it stands here, and what the destination has of it: `delivered` is our version there, 0 for none, `etag` the server's,
+    "" when it is not known. content: "" where it was not asked for, or the resource is deleted here."""
 
     type: str
     id: str
     version: int
     deleted: bool
     content: bytes
-    delivered: int | None
-    etag: str | None
-    resident: int | None
+    delivered: int = 0
+    etag: str = ""
+    resident: int | None = None
+
+    @property
+    def name(self) -> Name:
+        """(type, id)."""
+        return self.type, self.id
 
     @property
     def lane(self) -> str:
         """The lane it is delivered from, when no record's set names it."""
         return lane_of(self.type, self.resident)
+
+    @property
+    def there(self) -> bool:
+        """Whether the destination has it in some version."""
+        return self.delivered > 0 and (not self.deleted or self.delivered < self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +98,29 @@ def micro(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
-_CLAIM = """
-UPDATE delivery_lane SET state = 'leased', worker = ?, lease = ?
-WHERE destination = ? AND lane IN (
-  SELECT lane FROM delivery_lane
-  WHERE destination = ? AND ((state = 'waiting' AND due <= ?) OR (state = 'leased' AND lease < ?))
-  ORDER BY CASE WHEN lane = 'shared' THEN 0 ELSE 1 END, due LIMIT ? {skip})
-  AND NOT EXISTS (SELECT 1 FROM destination_state WHERE destination = ? AND paused)
-RETURNING lane, attempts
-"""
+_DUE = "destination = ? AND state IN ('waiting','leased') AND due <= ? AND (state = 'waiting' OR lease < ?)"
+_RUNNING = "NOT EXISTS (SELECT 1 FROM destination_state s WHERE s.destination = ? AND s.paused)"
+_LEASE = (
+    "UPDATE delivery_lane SET state = 'leased', worker = ?, lease = ? WHERE destination = ? AND lane IN "
+    f"(SELECT lane FROM delivery_lane WHERE {_DUE} {{}}) RETURNING lane, attempts"
+)
 _OWED = "SELECT id, seq, record, attempts, items FROM delivery WHERE destination = ? AND lane = ? AND state <> 'done' ORDER BY id LIMIT ?"
 
 
+def claimable(database: Database, destination: str, now: datetime, most: int) -> int:
+    """How many lanes could be claimed now, counted up to `most`; 0 while the destination is paused."""
+    moment = micro(now)
+    query = f"SELECT count(*) FROM (SELECT 1 FROM delivery_lane WHERE {_DUE} AND {_RUNNING} LIMIT ?) AS lanes"
+    with reading(database) as raw:
+        return int(raw.rows(query, (destination, moment, moment, destination, most))[0][0])
+
+
 def claim(database: Database, destination: str, worker: str, now: datetime, lease: timedelta, lanes: int) -> list[Lane]:
-    """Leases lanes that are due (or whose lease ran out); none while the destination is paused. A lane with nothing owed becomes idle."""
-    skip = "FOR UPDATE SKIP LOCKED" if database.dialect == "postgresql" else ""
-    values = (worker, micro(now + lease), destination, destination, micro(now), micro(now), lanes, destination)
+    """Leases lanes that are due (or whose lease ran out), the shared one first; none while the destination is paused. A lane with nothing
+    owed becomes idle."""
     claimed, empty = [], []
     with writing(database) as raw:
-        for lane, attempts in sorted(raw.rows(_CLAIM.format(skip=skip), values), key=lambda r: (r[0] != "shared", r[0])):
+        for lane, attempts in _leased(raw, destination, worker, now, lease, lanes):
             rows = raw.rows(_OWED, (destination, lane, ROWS))
             if rows:
                 deliveries = tuple(Delivery(r[0], r[1], r[2], r[3], tuple((a, b) for a, b in json.loads(r[4]))) for r in rows)
@@ -114,134 +131,108 @@ def claim(database: Database, destination: str, worker: str, now: datetime, leas
     return claimed
 
 
-def _mine(destination: str, lane: str, worker: str) -> ColumnElement[bool]:
-    lanes = t.delivery_lane
-    return and_(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "leased", lanes.c.worker == worker)
-
-
-def current(database: Database, destination: str, items: Iterable[tuple[str, str]]) -> list[Current]:
-    """Each (type, id) as it stands here, with the version and ETag that the destination has."""
-    wanted = set(items)
-    if not wanted:
-        return []
-    connection = database.engine.raw_connection()
-    try:
-        raw = Raw(connection.cursor(), database.dialect)
-        rows = raw.among(_CURRENT.format(destination.replace("'", "''"), "{}"), [id_ for _, id_ in wanted])
-    finally:
-        connection.close()
-    return [Current(x[0], x[1], x[2], bool(x[3]), bytes(x[4]), x[5], x[6], x[7]) for x in rows if (x[0], x[1]) in wanted]
+def _leased(raw: Raw, destination: str, worker: str, now: datetime, lease: timedelta, lanes: int) -> list[tuple[str, int]]:
+    skip = "" if raw.sqlite else "FOR UPDATE SKIP LOCKED"
+    moment = micro(now)
+    values = (worker, micro(now + lease), destination, destination, moment, moment)
+    shared = raw.rows(_LEASE.format(f"AND lane = '{SHARED}' AND {_RUNNING} {skip}"), (*values, destination))
+    others = _LEASE.format(f"AND lane <> '{SHARED}' AND {_RUNNING} ORDER BY due LIMIT ? {skip}")
+    return [*shared, *sorted(raw.rows(others, (*values, destination, lanes - len(shared))))]
 
 
 _CURRENT = (
-    "SELECT r.type, r.id, r.version, r.deleted, r.content, d.version, d.etag, r.resident FROM resource r "
-    "LEFT JOIN delivered d ON d.destination = '{}' AND d.type = r.type AND d.id = r.id WHERE r.id {}"
+    "SELECT r.type, r.id, r.version, r.deleted, {}, d.version, d.etag, r.resident FROM resource r "
+    "LEFT JOIN delivered d ON d.destination = ? AND d.type = r.type AND d.id = r.id WHERE r.id {}"
 )
 
 
-def finish(database: Database, lane: Lane, *, done: Sequence[int], sent: Sequence[Sent] = (), now: datetime) -> None:
-    """Notes what the destination has now, closes deliveries, and gives the lane back when all it was handed is done."""
-    whole = [lane.name] if {x.id for x in lane.deliveries} <= set(done) else []
-    with writing(database) as raw:
-        keep(raw, lane.destination, sent)
-        close(raw, lane.destination, lane.worker, done, whole, micro(now))
+def current(raw: Raw, destination: str, names: Collection[Name], *, content: bool = True) -> list[Current]:
+    """Each (type, id) as it stands here, with the version and ETag that the destination has. content: whether it is read, too."""
+    if not names:
+        return []
+    wanted = set(names)
+    ids = sorted({id_ for _, id_ in wanted})
+    among = "IN (SELECT value FROM json_each(?))" if raw.sqlite else "= ANY(?)"
+    rows = raw.rows(_CURRENT.format("r.content" if content else "NULL", among), (destination, json.dumps(ids) if raw.sqlite else ids))
+    return [
+        Current(type_, id_, version, bool(deleted), b"" if deleted or not content else bytes(body), delivered or 0, etag or "", resident)
+        for type_, id_, version, deleted, body, delivered, etag, resident in rows
+        if (type_, id_) in wanted
+    ]
+
+
+_MINE = "destination = ? AND lane = ? AND state = 'leased' AND worker = ?"
+
+
+def put_off(raw: Raw, lane: Lane, due: datetime, error: str, *, attempt: bool = True) -> None:
+    """Gives a lane back until it is due again, with the reason. attempt: whether it counts as a failed attempt."""
+    values = (micro(due), int(attempt), error, lane.destination, lane.name, lane.worker)
+    raw.run(
+        f"UPDATE delivery_lane SET state = 'waiting', worker = NULL, lease = NULL, due = ?, attempts = attempts + ?, error = ? WHERE {_MINE}", values
+    )
+    if attempt:
+        statement = "UPDATE delivery SET attempts = attempts + 1, error = ? WHERE id = ? AND state <> 'done'"
+        raw.many(statement, [(error, d.id) for d in lane.deliveries])
 
 
 def retry(database: Database, lane: Lane, due: datetime, error: str, *, attempt: bool = True) -> None:
-    """Gives a lane back until it is due again, with the reason. attempt: whether it counts as a failed attempt."""
-    lanes, d = t.delivery_lane, t.delivery
-    with database.engine.begin() as connection:
-        mine = _mine(lane.destination, lane.name, lane.worker)
-        values = {"state": "waiting", "worker": None, "lease": None, "due": micro(due), "attempts": lanes.c.attempts + int(attempt), "error": error}
-        connection.execute(update(lanes).where(mine).values(**values))
-        ids = [x.id for x in lane.deliveries]
-        if attempt:
-            connection.execute(update(d).where(d.c.id.in_(ids), d.c.state != "done").values(attempts=d.c.attempts + 1, error=error))
+    """`put_off` in a transaction of its own."""
+    with writing(database) as raw:
+        put_off(raw, lane, due, error, attempt=attempt)
 
 
-def acquire(database: Database, destination: str, lane: str, worker: str, now: datetime, lease: timedelta) -> bool:
-    """Leases a lane that another lane's resources refer to, whatever it owes; False while another worker has it."""
-    lanes = t.delivery_lane
-    values = {"state": "leased", "worker": worker, "lease": micro(now + lease)}
-    free = lanes.c.state.in_(["idle", "waiting", "blocked"]) | (lanes.c.lease < micro(now)) | (lanes.c.worker == worker)
-    with database.engine.begin() as connection:
-        which = and_(lanes.c.destination == destination, lanes.c.lane == lane)
-        if connection.execute(update(lanes).where(which, free).values(**values)).rowcount:
-            return True
-        new = {"d": destination, "l": lane, "w": worker, "u": micro(now + lease), "n": micro(now)}
-        return connection.execute(text(_NEW_LANE), new).rowcount == 1
+_TAKE = (
+    "INSERT INTO delivery_lane (destination, lane, state, worker, lease, due, attempts) VALUES (?, ?, 'leased', ?, ?, ?, 0) "
+    "ON CONFLICT (destination, lane) DO UPDATE SET state = 'leased', worker = excluded.worker, lease = excluded.lease "
+    "WHERE delivery_lane.state IN ('idle','waiting','blocked') OR delivery_lane.lease < excluded.due OR delivery_lane.worker = excluded.worker"
+)
 
 
-_NEW_LANE = """
-INSERT INTO delivery_lane (destination, lane, state, worker, lease, due, attempts) VALUES (:d, :l, 'leased', :w, :u, :n, 0)
-ON CONFLICT (destination, lane) DO NOTHING
-"""
+def acquire(database: Database, destination: str, lanes: Iterable[str], worker: str, now: datetime, lease: timedelta) -> set[str]:
+    """Leases lanes that another lane's resources refer to, whatever they owe; those that are this worker's now."""
+    with writing(database) as raw:
+        return {lane for lane in sorted(lanes) if raw.run(_TAKE, (destination, lane, worker, micro(now + lease), micro(now)))}
 
 
-def give_back(database: Database, destination: str, lane: str, worker: str) -> None:
-    """Ends the lease of an acquired lane; what it owes is due as before."""
-    lanes, d = t.delivery_lane, t.delivery
-    with database.engine.begin() as connection:
-        owed = select(d.c.id).where(d.c.destination == destination, d.c.lane == lane, d.c.state != "done").exists()
-        mine = _mine(destination, lane, worker)
-        connection.execute(update(lanes).where(mine).values(state="waiting", worker=None, lease=None))
-        now_idle = and_(lanes.c.destination == destination, lanes.c.lane == lane, lanes.c.state == "waiting", ~owed)
-        connection.execute(update(lanes).where(now_idle).values(state="idle"))
+def give_back(database: Database, destination: str, lanes: Iterable[str], worker: str) -> None:
+    """Ends the leases of acquired lanes; what they owe is due as before."""
+    names = sorted(lanes)
+    with writing(database) as raw:
+        raw.many(f"UPDATE delivery_lane SET state = 'waiting', worker = NULL, lease = NULL WHERE {_MINE}", [(destination, n, worker) for n in names])
+        rest(raw, destination, names)
 
 
 def abandon(database: Database, destination: str) -> int:
     """Ends every lease: after a restart of the only process on this database. How many there were."""
-    lanes = t.delivery_lane
-    with database.engine.begin() as connection:
-        left = and_(lanes.c.destination == destination, lanes.c.state == "leased")
-        return connection.execute(update(lanes).where(left).values(state="waiting", worker=None, lease=None)).rowcount
+    with writing(database) as raw:
+        return raw.run(
+            "UPDATE delivery_lane SET state = 'waiting', worker = NULL, lease = NULL WHERE destination = ? AND state = 'leased'", (destination,)
+        )
 
 
-def block(database: Database, lane: Lane, error: str) -> None:
-    """Stops a lane until a person resumes the destination."""
-    lanes = t.delivery_lane
-    with database.engine.begin() as connection:
-        mine = _mine(lane.destination, lane.name, lane.worker)
-        values = {"state": "blocked", "worker": None, "lease": None, "error": error}
-        connection.execute(update(lanes).where(mine).values(**values))
-
-
-def renew(database: Database, lane: Lane, until: datetime) -> bool:
-    """Lengthens a lease; False when it was lost."""
-    return renew_all(database, lane.destination, [lane.name], lane.worker, until)
-
-
-def renew_all(database: Database, destination: str, lanes: Collection[str], worker: str, until: datetime) -> bool:
+def renew(database: Database, destination: str, lanes: Collection[str], worker: str, until: datetime) -> bool:
     """Lengthens a worker's leases; False when one of them was lost."""
-    t_lane = t.delivery_lane
-    mine = and_(t_lane.c.destination == destination, t_lane.c.lane.in_(sorted(lanes)), t_lane.c.state == "leased", t_lane.c.worker == worker)
-    with database.engine.begin() as connection:
-        return connection.execute(update(t_lane).where(mine).values(lease=micro(until))).rowcount == len(lanes)
+    with writing(database) as raw:
+        statement = f"UPDATE delivery_lane SET lease = ? WHERE {_MINE}"
+        return sum(raw.run(statement, (micro(until), destination, lane, worker)) for lane in sorted(lanes)) == len(lanes)
 
 
 def pause(database: Database, destination: str, reason: str, now: datetime) -> None:
     """Stops all deliveries to a destination (401/403/407, TLS, wrong base) until a person resumes it."""
-    _pause(database, destination, True, reason, now)
+    with writing(database) as raw:
+        _pause(raw, destination, True, reason, now)
 
 
 def resume(database: Database, destination: str, now: datetime) -> None:
     """Lets a destination go on: its lanes are due at once."""
-    _pause(database, destination, False, None, now)
-    lanes = t.delivery_lane
-    with database.engine.begin() as connection:
-        stopped = and_(lanes.c.destination == destination, lanes.c.state.in_(["waiting", "blocked"]))
-        connection.execute(update(lanes).where(stopped).values(state="waiting", due=micro(now), attempts=0, error=None))
+    lanes = "UPDATE delivery_lane SET state = 'waiting', due = ?, attempts = 0, error = NULL WHERE destination = ? AND state IN ('waiting','blocked')"
+    with writing(database) as raw:
+        _pause(raw, destination, False, None, now)
+        raw.run(lanes, (micro(now), destination))
 
 
-def _pause(database: Database, destination: str, paused: bool, reason: str | None, now: datetime) -> None:
-    with database.engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO destination_state (destination, paused, reason, since) VALUES (:d, :p, :r, :s) "
-                "ON CONFLICT (destination) DO UPDATE SET paused = excluded.paused, reason = excluded.reason, since = excluded.since"
-            ),
-            {"d": destination, "p": paused, "r": reason, "s": micro(now)},
-        )
+def _pause(raw: Raw, destination: str, paused: bool, reason: str | None, now: datetime) -> None:
+    raw.upsert("destination_state", ("destination",), ("paused", "reason", "since"), [(destination, paused, reason, micro(now))])
 
 
 def queue(database: Database) -> list[Queue]:

@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.store.database import Database
+from gateway.store.names import Name, rows_of
 from gateway.store.raw import Raw
 from gateway.store.unit import SHARED, SHARED_TYPES
-
-Name = tuple[str, str]
-"""(type, id) of a resource."""
 
 _OWE = (
     "INSERT INTO delivery_lane (destination, lane, state, due, attempts) VALUES (?, ?, 'waiting', ?, 0) ON CONFLICT (destination, lane) DO UPDATE "
@@ -34,13 +32,14 @@ _IDLE = (
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A resource that the destination has now, in our version, under its ETag. seen: what `delivered` said before it was sent."""
+    """A resource that the destination has now, in our version, under its ETag. seen: (version, ETag) of what it had before, as far as we
+    knew; (0, "") for nothing."""
 
     type: str
     id: str
     version: int
-    etag: str | None
-    seen: tuple[int | None, str | None] = (None, None)
+    etag: str
+    seen: tuple[int, str] = (0, "")
 
 
 @contextmanager
@@ -62,18 +61,29 @@ def writing(database: Database) -> Iterator[Raw]:
         connection.close()
 
 
+@contextmanager
+def reading(database: Database) -> Iterator[Raw]:
+    """Reads on a pooled connection."""
+    connection = database.engine.raw_connection()
+    try:
+        yield Raw(connection.cursor(), database.dialect)
+    finally:
+        connection.close()
+
+
 def keep(raw: Raw, destination: str, sent: Sequence[Sent]) -> list[Name]:
     """Notes what the destination has now. Where another worker sent the same resource at the same time, the later ETag tells what
-    stands there; given are those of which an older version stands there: they must be sent again."""
-    raw.lock(["delivered:" + destination] if sent else [])
-    query = "SELECT type, id, version, etag FROM delivered WHERE destination = '" + destination.replace("'", "''") + "' AND id {}"
-    found = {(r[0], r[1]): (r[2], r[3]) for r in raw.among(query, [s.id for s in sent])}
+    stands there; given are those of which an older version stands there: they must be sent again. Settlements of a destination come one
+    after another from here on."""
+    raw.lock(["delivered:" + destination])
+    query = "SELECT type, id, version, etag FROM delivered WHERE destination = ? AND type = ? AND id {}"
+    found: dict[Name, tuple[int, str]] = {(r[0], r[1]): (r[2], r[3] or "") for r in rows_of(raw, query, [(s.type, s.id) for s in sent], destination)}
     overtaken, rows = [], []
     for s in sorted(sent, key=lambda s: (s.type, s.id)):
-        stands: tuple[int, str | None] = (s.version, s.etag)
+        stands = (s.version, s.etag)
         there = found.get((s.type, s.id))
         if there is not None and there != s.seen:
-            stands = max(there, stands, key=lambda x: (int(x[1]) if x[1] and x[1].isdigit() else 0, x[0]))
+            stands = max(there, stands, key=lambda x: (int(x[1]) if x[1].isdigit() else 0, x[0]))
             if stands[0] < max(there[0], s.version):
                 overtaken.append((s.type, s.id))
         rows.append((destination, s.type, s.id, *stands))
@@ -108,9 +118,14 @@ def lane_of(type_: str, resident: int | None) -> str:
 
 
 def close(raw: Raw, destination: str, worker: str, done: Sequence[int], whole: Iterable[str], now: int) -> None:
-    """Closes deliveries, and ends the leases of lanes all of whose handed deliveries are done: idle when nothing is owed, else waiting.
-    The row lock orders this with a writer that adds a delivery."""
+    """Closes deliveries, and ends the leases of lanes all of whose handed deliveries are done."""
     raw.many("UPDATE delivery SET state = 'done', done = ? WHERE id = ?", [(now, d) for d in done])
     lanes = sorted(whole)
     raw.many(_FREE, [(destination, lane, worker) for lane in lanes])
+    rest(raw, destination, lanes)
+
+
+def rest(raw: Raw, destination: str, lanes: Sequence[str]) -> None:
+    """Lanes whose lease was just ended are idle when they owe nothing. A statement of its own: it sees what a writer added while the
+    one before it waited for the row."""
     raw.many(_IDLE, [(destination, lane) for lane in lanes])

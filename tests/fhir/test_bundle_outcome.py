@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 
 from gateway.errors import Finding
-from gateway.fhir.bundle import bundle, put_entry, searchset, transaction
+from gateway.fhir.bundle import bundle, delete_entry, put_entry, searchset
 from gateway.fhir.elements import load
-from gateway.fhir.json import decode
 from gateway.fhir.outcome import ISSUE_TYPES, issue_type, operation_outcome
 
 OBSERVATION = b'{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"valueQuantity":{"value":5.60}}'
 
 
 def test_a_transaction_puts_each_resource_at_its_id_with_its_digits() -> None:
-    made = transaction([decode(OBSERVATION), {"resourceType": "Patient", "id": "p"}])
+    patient = b'{"resourceType":"Patient","id":"p"}'
+    made = bundle("transaction", [put_entry("Observation/o", OBSERVATION), put_entry("Patient/p", patient), delete_entry("Patient/q", 'W/"2"')])
     assert b'"value":5.60' in made
     Bundle.model_validate_json(made)
     entries = json.loads(made)["entry"]
-    assert [e["request"] for e in entries] == [{"method": "PUT", "url": "Observation/o"}, {"method": "PUT", "url": "Patient/p"}]
-    with pytest.raises(KeyError):
-        transaction([{"resourceType": "Patient"}])
+    assert [e["request"] for e in entries] == [
+        {"method": "PUT", "url": "Observation/o"},
+        {"method": "PUT", "url": "Patient/p"},
+        {"method": "DELETE", "url": "Patient/q", "ifMatch": 'W/"2"'},
+    ]
 
 
 def test_if_match_names_the_version_that_must_stand_there() -> None:
-    assert json.loads(put_entry("Observation", "o", OBSERVATION, 'W/"3"'))["request"]["ifMatch"] == 'W/"3"'
+    assert json.loads(put_entry("Observation/o", OBSERVATION, 'W/"3"'))["request"]["ifMatch"] == 'W/"3"'
 
 
 def test_a_searchset_has_links_total_and_absolute_urls() -> None:

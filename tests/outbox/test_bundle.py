@@ -8,7 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.outbox.bundle import Item, Name, bundle, closure, components, entry, packed, references, rewritten, upstream_id
+from gateway.fhir.bundle import bundle
+from gateway.outbox.bundle import Item, closure, components, entry, packed
+from gateway.outbox.references import references, rewritten, upstream_id
+from gateway.store.names import Name
 
 
 def item(type_: str, id_: str, *targets: str, etag: str = "", **more: Any) -> Item:
@@ -68,7 +71,8 @@ def test_closure_brings_what_the_server_lacks_and_names_what_nobody_holds() -> N
     )
     assert set(got.items) == {("Observation", "x"), ("Patient", "p"), ("Organization", "o")}
     assert got.absent == {("Encounter", "gone"), ("Organization", "top")}
-    assert got.awaited() == {("Observation", "x"): {("Encounter", "gone")}, ("Organization", "o"): {("Organization", "top")}}
+    missing = {name: got.missing(name) for name in got.items}
+    assert missing == {("Observation", "x"): {("Encounter", "gone")}, ("Organization", "o"): {("Organization", "top")}, ("Patient", "p"): set()}
     assert got.sets(10) == [[("Organization", "o"), ("Patient", "p"), ("Observation", "x")]]
 
 
@@ -101,12 +105,12 @@ def test_ids_of_digits_get_a_derived_id_and_references_follow() -> None:
 
 
 def test_the_bundle_is_one_json_text_with_if_match_where_the_etag_is_known() -> None:
-    known, fresh, gone = item("Patient", "a", etag="4"), item("Patient", "b"), Item("Patient", "c", 2, None)
-    text = bundle([entry(known, known.content), entry(fresh, fresh.content), entry(gone, None)])
+    known, fresh, gone = item("Patient", "a", etag="4"), item("Patient", "b"), Item("Patient", "c", 2, None, "7")
+    text = bundle("transaction", [entry(known, known.content), entry(fresh, fresh.content), entry(gone, None)])
     made = json.loads(text)
     assert (made["resourceType"], made["type"]) == ("Bundle", "transaction")
     assert [e["request"] for e in made["entry"]] == [
         {"method": "PUT", "url": "Patient/a", "ifMatch": 'W/"4"'},
         {"method": "PUT", "url": "Patient/b"},
-        {"method": "DELETE", "url": "Patient/c"},
+        {"method": "DELETE", "url": "Patient/c", "ifMatch": 'W/"7"'},
     ]

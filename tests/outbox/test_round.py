@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from gateway.config import DestinationConfig, StoreConfig
-from gateway.outbox.bundle import Name
-from gateway.outbox.round import Held, Ports, Result, Round
-from gateway.outbox.state import State
+from gateway.outbox.ledger import Ledger, Result
+from gateway.outbox.round import Leasing, Round
+from gateway.store import settlement
 from gateway.store.database import Database
+from gateway.store.names import Name
 from gateway.upstream import FhirServer, Paused, Retry
 from tests.outbox.server import Server, lost_reply
 
@@ -26,46 +26,48 @@ class World:
     def __init__(self, httpserver: HTTPServer, tmp_path: Path) -> None:
         self.server = Server(httpserver)
         self.database = Database.open(StoreConfig(data=tmp_path))
-        self.state = State(self.database, "hapi")
-        self.ours: dict[Name, list[dict[str, Any] | None]] = {}
-        self.sent: dict[Name, tuple[int, str]] = {}
+        self.ours: dict[Name, list[bytes | None]] = {}
+        self.woken: set[Name] = set()
 
     def put(self, type_: str, id_: str, *targets: str, **more: Any) -> Name:
         body = {"resourceType": type_, "id": id_, **({"links": [{"reference": t} for t in targets]} if targets else {}), **more}
-        self.ours.setdefault((type_, id_), []).append(body)
-        return type_, id_
+        return self._write((type_, id_), json.dumps(body).encode())
 
     def drop(self, name: Name) -> None:
-        self.ours[name].append(None)
+        self._write(name, None)
 
-    def held(self, names: set[Name]) -> dict[Name, Held]:
-        found = {}
-        for name in names & self.ours.keys():
-            versions = self.ours[name]
-            last = versions[-1]
-            version, etag = self.sent.get(name, (0, ""))
-            found[name] = Held(len(versions), None if last is None else json.dumps(last).encode(), version, etag)
-        return found
-
-    def versions(self, name: Name) -> Iterable[dict[str, Any]]:
-        return [v for v in reversed(self.ours[name]) if v is not None]
+    def _write(self, name: Name, content: bytes | None) -> Name:
+        """The next version, as the writer stores it."""
+        versions = self.ours.setdefault(name, [])
+        rid = list(self.ours).index(name)
+        past = [(rid, len(versions), 1, 0, versions[-1] is None, versions[-1] or b"")] if versions else []
+        versions.append(content)
+        with settlement.writing(self.database) as raw:
+            raw.insert("resource_history", ("rid", "version", "seq", "time", "deleted", "content"), past)
+            columns = ("type", "id", "version", "seq", "time", "deleted", "custodian", "content")
+            raw.upsert("resource", ("rid",), columns, [(rid, *name, len(versions), 1, 0, content is None, "", content or b"")])
+        return name
 
     def round(self, *names: Name, limit: int = 500) -> Result:
+        """One round, settled; `woken` is what has to be sent again."""
         destination = DestinationConfig(name="hapi", url=self.server.url, timeout=2)
-        ports = Ports(self.held, self.versions)
-        made = Round(FhirServer(destination), self.state, ports, "http://b", lambda: datetime(2026, 1, 1, tzinfo=UTC), limit)
-        result = made.run(set(names))
-        self.sent.update({n: (s.version, s.etag) for n, s in result.sent.items()})
+        ledger = Ledger(self.database, "hapi")
+        result = Round(FhirServer(destination), ledger, Leasing(), "http://b", limit).run(set(names))
+        with settlement.writing(self.database) as raw:
+            self.woken = ledger.settle(raw, names, result, 1)
         return result
+
+    def waiting(self) -> list[Any]:
+        with settlement.reading(self.database) as raw:
+            return raw.rows("SELECT type, id, target_type, target_id, sent FROM delivery_wait")
 
     def rounds(self, *names: Name) -> set[Name]:
         """Rounds until nothing is woken any more; what was sent."""
         sent: set[Name] = set()
         woken = set(names)
         for _ in range(9):
-            result = self.round(*woken)
-            sent |= result.sent.keys()
-            woken = result.woken
+            sent |= self.round(*woken).sent.keys()
+            woken = self.woken
             if not woken:
                 return sent
         raise AssertionError(f"still woken: {woken}")
@@ -109,7 +111,7 @@ def test_a_target_nobody_holds_goes_up_as_identifier_and_the_resource_is_sent_ag
     late = world.put("Patient", "late")
     assert world.rounds(late) == {late, x}
     assert world.server.resources["Observation/x"]["subject"]["reference"] == "Patient/late"
-    assert world.state.waiting_for([late]) == set()
+    assert world.waiting() == []
 
 
 def test_a_poison_resource_stands_alone_and_only_what_refers_to_it_waits(world: World) -> None:
@@ -122,7 +124,7 @@ def test_a_poison_resource_stands_alone_and_only_what_refers_to_it_waits(world: 
     assert result.stop is None
     assert set(result.sent) == set(names)
     assert set(result.refused) == {bad}
-    assert "HAPI-0574" in result.refused[bad]
+    assert "HAPI-0574" in result.refused[bad].text
     world.server.refuses = set()
     assert world.round(bad).sent == {}, "the same version is not tried again by itself"
     world.put("Encounter", "bad", mended=True)
@@ -159,7 +161,7 @@ def test_what_someone_else_wrote_is_never_overwritten_in_silence(world: World) -
     world.put("Observation", "y", value=2)
     result = world.round(x, y)
     assert set(result.sent) == {y}
-    assert "被别的系统改写" in result.refused[x]
+    assert "被别的系统改写" in result.refused[x].text
     assert world.server.resources["Observation/x"]["value"] == "theirs"
 
 
