@@ -1,4 +1,5 @@
-"""Builds `profiles/r4/` from HL7's FHIR R4 4.0.1 definitions: types, elements, bindings, required codes and search parameters.
+"""Builds `profiles/r4/` from HL7's FHIR R4 4.0.1 definitions: types, elements, bindings, required codes, search parameters and
+compartments.
 
     python -m tools.build_r4_table SRC [OUT]
 
@@ -130,6 +131,16 @@ def search_parameters(source: Path) -> list[Json]:
     return sorted(rows, key=lambda row: str(row["u"]))
 
 
+def compartments(source: Path) -> Json:
+    """Members of the compartments: owner type -> {member type: [parameters that may name the owner]}."""
+    found: Json = {}
+    for definition in resources(source, "profiles-resources.json"):
+        if definition["resourceType"] == "CompartmentDefinition":
+            members = {r["code"]: [p for p in r["param"] if p != "{def}"] for r in definition["resource"] if r.get("param")}
+            found[definition["code"]] = dict(sorted(members.items()))
+    return dict(sorted(found.items()))
+
+
 def write(path: Path, content: object) -> None:
     """Compact JSON in a gzip without time or name, so that equal content gives equal bytes."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
@@ -138,13 +149,14 @@ def write(path: Path, content: object) -> None:
 
 
 def main(source: Path, out: Path) -> None:
-    """Writes types, codes and search parameters to `out`."""
+    """Writes types, codes, search parameters and compartments to `out`."""
     out.mkdir(parents=True, exist_ok=True)
     types = all_types(source)
     codes = CodeSource([r for name in ("valuesets.json", "v3-codesystems.json") for r in resources(source, name)])
     write(out / "types.json.gz", types)
     write(out / "codes.json.gz", required_codes(types, codes))
     write(out / "search.json.gz", search_parameters(source))
+    write(out / "compartments.json.gz", compartments(source))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Read from `profiles/r4/`, which `tools/build_r4_table.py` makes from HL7's defin
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +117,7 @@ class R4:
         self._sets: dict[str, frozenset[tuple[str, str]] | None] = {}
         self._search: dict[str, list[SearchParameter]] | None = None
         self._by_type: dict[str, dict[str, SearchParameter]] = {}
+        self._compartments: dict[str, dict[str, list[str]]] | None = None
 
     def codes(self, valueset: str) -> frozenset[tuple[str, str]] | None:
         """(system, code) of a value set that some element is bound to as required; None when it cannot be enumerated (MIME types, UCUM)."""
@@ -139,6 +140,13 @@ class R4:
             bases = self.ancestors(type_)
             self._by_type[type_] = {p.code: p.narrowed(type_, bases) for base in reversed(bases) for p in self._search.get(base, ())}
         return self._by_type[type_]
+
+    def compartment(self, type_: str) -> Mapping[str, Sequence[str]]:
+        """Members of the compartment of a resource of this type: member type -> search parameters of which one names its owner. Empty for
+        a type that has no compartment (https://hl7.org/fhir/R4/compartmentdefinition.html)."""
+        if self._compartments is None:
+            self._compartments = _read(self._folder / "compartments.json.gz")
+        return self._compartments.get(type_, {})
 
     def ancestors(self, type_: str) -> tuple[str, ...]:
         """The type and what it specialises, nearest first: ("Patient", "DomainResource", "Resource")."""

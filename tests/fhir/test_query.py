@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Refused
-from gateway.fhir.query import DEFAULT_COUNT, MAX_COUNT, Criterion, SortKey, parse_query, prefixed, split, unescape
+from gateway.fhir.query import DEFAULT_COUNT, MAX_COUNT, Criterion, Include, SortKey, parse_query, prefixed, split, unescape
 from gateway.fhir.references import parse_reference
 
 PLAIN = st.text(alphabet="ab汉\\,|$", max_size=8)
@@ -35,10 +35,21 @@ def test_modifiers_and_chains(name: str, code: str, modifier: str, chain: str) -
 
 
 def test_what_shapes_the_answer_is_no_criterion() -> None:
-    query = parse_query("_count=5&_sort=-date,_id&_total=accurate&_include=Observation:subject&_summary=count&x=,&y=")
+    query = parse_query("_count=5&_sort=-date,_id&_total=accurate&_include=Observation:subject&_summary=text&x=,&y=")
     assert (query.count, query.total, query.criteria) == (5, "accurate", ())
     assert query.sort == (SortKey("date", True), SortKey("_id", False))
-    assert query.controls == (("_include", "Observation:subject"), ("_summary", "count"))
+    assert query.controls == (("_summary", "text"),)
+    assert query.includes == (Include(False, "Observation", "subject", "", False, "_include=Observation:subject"),)
+    assert parse_query("_summary=count").count == 0
+    assert parse_query("_type=Patient,Group&_type=Group").types == ("Patient", "Group")
+
+
+def test_includes_name_type_parameter_and_target() -> None:
+    query = parse_query("_revinclude:iterate=Observation:has-member:Observation&_include=*")
+    assert query.includes == (
+        Include(True, "Observation", "has-member", "Observation", True, "_revinclude:iterate=Observation:has-member:Observation"),
+        Include(False, "*", "*", "", False, "_include=*"),
+    )
 
 
 def test_a_page_has_a_greatest_size() -> None:
@@ -46,7 +57,14 @@ def test_a_page_has_a_greatest_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "code"), [("_count=-1", "bad-count"), ("_count=x", "bad-count"), ("_total=all", "bad-total"), (":x=1", "bad-parameter")]
+    ("query", "code"),
+    [
+        ("_count=-1", "bad-count"),
+        ("_count=x", "bad-count"),
+        ("_total=all", "bad-total"),
+        (":x=1", "bad-parameter"),
+        ("_include=Observation", "bad-include"),
+    ],
 )
 def test_controls_that_say_nothing_are_refused(query: str, code: str) -> None:
     with pytest.raises(Refused) as refused:

@@ -17,7 +17,7 @@ from gateway.store.index import tables as index_tables
 from gateway.store.index.keys import default_indexer
 from gateway.store.index.write import START, IndexRow, IndexWriter
 from gateway.store.scope import Scope
-from gateway.store.search import Page, Searcher
+from gateway.store.search import Limits, Page, Searcher
 from gateway.store.tables import resource as resource_table
 
 TABLES = [resource_table, index_tables.posting, index_tables.fresh, index_tables.row, index_tables.string]
@@ -32,7 +32,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.writer = IndexWriter(engine.dialect.name)
-        self.searcher = Searcher(default_indexer(), few=20)
+        self.searcher = Searcher(default_indexer(), limits=Limits(few=20))
         self.rids: dict[tuple[str, str], int] = {}
         self.clock = 1_700_000_000_000_000
 

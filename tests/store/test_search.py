@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import Refused
 from gateway.fhir.query import parse_query
 from gateway.store.scope import Scope
-from gateway.store.search import Searcher, holders
+from gateway.store.search import Limits, Searcher, holders
 from tests.store.index_harness import ENGINES, SCOPE, Store, open_store
 
 LOINC = "http://loinc.org"
@@ -242,9 +242,9 @@ def test_streams_and_gathered_candidates_agree(store: Store) -> None:
     )
     for query in queries:
         streamed = store.ids("Observation", query + "&_count=11")
-        store.searcher = Searcher(store.searcher.indexer, few=100_000)
+        store.searcher = Searcher(store.searcher.indexer, limits=Limits(few=100_000))
         gathered = store.ids("Observation", query + "&_count=11")
-        store.searcher = Searcher(store.searcher.indexer, few=20)
+        store.searcher = Searcher(store.searcher.indexer, limits=Limits(few=20))
         assert streamed == gathered
         assert store.page("Observation", query + "&_count=0&_total=accurate").total == len(gathered)
 
@@ -278,8 +278,15 @@ def test_the_total_of_few_is_known_and_zero_rows_can_be_asked_for(store: Store) 
         ("date=2026-13", "bad-date"),
         ("date=yesterday", "bad-date"),
         ("value-quantity=high", "bad-number"),
-        ("code:below=1", "unsupported-modifier"),
-        ("subject.name=x", "unsupported-chain"),
+        ("code:below=http://county.example/cs|1", "unknown-codesystem"),
+        ("code:in=http://county.example/vs", "unknown-valueset"),
+        ("code:exact=1", "unsupported-modifier"),
+        ("code.name=x", "bad-chain"),
+        ("subject.colour=x", "bad-chain"),
+        ("subject:Person.colour=x", "bad-chain"),
+        ("_has:Observation:code=x", "bad-has"),
+        ("_has:Observation:colour:code=x", "bad-has"),
+        ("code-value-quantity=718-7", "bad-value"),
         ("code=a|b|c", "bad-value"),
         ("subject:identifier=a|b|c", "bad-value"),
         ("name:missing=perhaps", "bad-value"),
@@ -304,7 +311,7 @@ def test_unknown_parameters_are_named_and_types_refused(store: Store) -> None:
 
 def test_a_search_that_looks_at_too_much_says_so(store: Store) -> None:
     store.put(*(observation(str(n)) for n in range(60)))
-    narrow = Searcher(store.searcher.indexer, budget=50, few=10)
+    narrow = Searcher(store.searcher.indexer, limits=Limits(rows=50, few=10))
     with store.engine.connect() as connection, pytest.raises(Refused) as refused:
         narrow.search(connection, "Observation", parse_query("status=cancelled"), SCOPE)
     assert refused.value.finding.code == "too-costly"

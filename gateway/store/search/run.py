@@ -1,0 +1,196 @@
+"""One search while it runs: its connection, caller and guard; which resources match, in which order.
+
+A search starts from the most selective key of the query and decides everything else from the row's own keys. Where keys lead to few rows,
+all are read, and the total is known. Otherwise postings are streamed in the order of the first sort key until the page is full; an order
+that postings do not have is sorted from all matches.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.fhir import json
+from gateway.fhir.query import Criterion, SortKey, escape
+from gateway.store.index import drive
+from gateway.store.index.keys import Indexer
+from gateway.store.index.match.asked import Asked, Terms
+from gateway.store.index.match.criterion import compile_criterion, is_known
+from gateway.store.index.match.row import Condition, Driver, Row
+from gateway.store.scope import Scope
+from gateway.store.search import joins, members
+from gateway.store.search.cursor import Place
+from gateway.store.search.guard import Guard, TooWide
+from gateway.store.search.order import Held, order_of
+from gateway.store.search.page import Compartment, Found, current, rids_of
+from gateway.store.search.question import Part, Question
+from gateway.store.search.terms import StoredTerms
+
+__all__ = ["Run"]
+
+
+@dataclass(slots=True)
+class Run:
+    """What a search and everything asked inside it share."""
+
+    connection: Connection
+    indexer: Indexer
+    scope: Scope
+    guard: Guard
+
+    def asked(self, type_: str) -> Asked:
+        """What criteria of a type are compiled against."""
+        terms: Terms = StoredTerms(self.indexer.r4, self._canonical)
+        return Asked(self.indexer, self.indexer.plan(type_), terms)
+
+    def question(
+        self,
+        types: Sequence[str],
+        criteria: Iterable[Criterion],
+        sort: Iterable[SortKey] = (),
+        within: Compartment | None = None,
+        depth: int = 0,
+    ) -> Question:
+        """Criteria as conditions; those that one of the types does not know are put aside. depth: steps of the chain that leads here."""
+        parts = {type_: Part(self.indexer.plan(type_)) for type_ in types}
+        order = order_of(self.indexer, [p.plan for p in parts.values()], sort)
+        ignored = list(order.ignored)
+        for criterion in criteria:
+            if not all(self.knows(type_, criterion) for type_ in parts):
+                ignored.append(criterion.name)
+                continue
+            for type_, part in parts.items():
+                self._criterion(type_, part, criterion, depth)
+        if within is not None:
+            for type_, part in parts.items():
+                members.keep_to(self, type_, part, within)
+        return Question({p.plan.updated_key: p for p in parts.values()}, order, ignored)
+
+    def knows(self, type_: str, criterion: Criterion) -> bool:
+        """Whether a type has the parameter of a criterion."""
+        return criterion.code in ("_id", "_has", "_list") or is_known(self.asked(type_), criterion.code)
+
+    def _criterion(self, type_: str, part: Part, criterion: Criterion, depth: int) -> None:
+        if criterion.code == "_id":
+            part.only(set(criterion.values))
+        elif criterion.code == "_list":
+            members.listed(self, type_, part, criterion)
+        elif criterion.code == "_has":
+            part.conditions.append(joins.has(self, type_, criterion, depth))
+        elif criterion.chain:
+            part.conditions.append(joins.chain(self, type_, criterion, depth))
+        else:
+            part.conditions.append(compile_criterion(self.asked(type_), criterion))
+
+    def _canonical(self, type_: str, url: str) -> dict[str, Any] | None:
+        """The newest resource of a type with this canonical URL, or this `Type/id`."""
+        code = "_id" if url.startswith(f"{type_}/") else "url"
+        value = escape(url.removeprefix(f"{type_}/").partition("|")[0])
+        found = current(self.connection, self.scope, sorted(self.all(type_, [Criterion(code, "", "", (value,))]))[-1:])
+        return dict(json.decode(found[0].content)) if found else None
+
+    def matching(self, question: Question, rows: Sequence[Row]) -> list[Row]:
+        """Those rows that match, in the same order."""
+        self.guard.looked(len(rows))
+        by_part: dict[int, list[Row]] = {}
+        for row in rows:
+            part = question.parts.get(row.updated)
+            if part is not None and part.passes(row):
+                by_part.setdefault(row.updated, []).append(row)
+        passed: set[int] = set()
+        for updated, kept in by_part.items():
+            part = question.parts[updated]
+            rids = [row.rid for row in kept]
+            contents = [c.content for c in part.conditions if c.content is not None]
+            if contents and rids:
+                bodies = ((f.rid, json.decode(f.content)) for f in current(self.connection, self.scope, rids))
+                rids = [rid for rid, body in bodies if all(test(body) for test in contents)]
+            for batch in [c.batch for c in part.conditions if c.batch is not None]:
+                held = batch(rids) if rids else set()
+                rids = [rid for rid in rids if rid in held]
+            passed.update(rids)
+        return [row for row in rows if row.rid in passed]
+
+    def candidates(self, question: Question) -> set[int] | None:
+        """Rids among which every match is, when there are few; None when a part's every driver leads to many."""
+        found: set[int] = set()
+        for part in question.parts.values():
+            own = self._few(part)
+            if own is None or len(found) + len(own) > self.guard.limits.few:
+                return None
+            found |= own
+        return found
+
+    def _few(self, part: Part) -> set[int] | None:
+        if part.ids is not None:
+            return rids_of(self.connection, self.scope, part.plan.type, sorted(part.ids))
+        few = self.guard.limits.few
+        best: Driver | None = None
+        least = few
+        for driver in part.drivers():
+            size = drive.count(self.connection, driver, least)
+            if size < least:
+                best, least = driver, size
+        return None if best is None else drive.fetch(self.connection, best, few)
+
+    def rows(self, question: Question, by: str = "t", descending: bool = True, after: tuple[int, int] | None = None) -> Iterator[list[Row]]:
+        """Matches in the order of `t` or `time` and rid, some at a time, each once; strictly after a place."""
+        ranges = question.ranges(by)
+        last: tuple[int, int] | None = None
+        for chunk in drive.stream(self.connection, ranges, descending, after, question.needles(ranges)):
+            fresh: list[Row] = []
+            for at, row in chunk:
+                place = (row.t if by == "t" else row.time), row.rid
+                if place[0] == at and place != last:  # else a posting of an older version, or the same row under another key
+                    fresh.append(row)
+                    last = place
+            yield self.matching(question, fresh)
+
+    def every(self, question: Question) -> Iterator[list[Row]]:
+        """All matches, in no order."""
+        candidates = self.candidates(question)
+        if candidates is None:
+            yield from self.rows(question)
+        else:
+            yield self.matching(question, list(drive.load(self.connection, sorted(candidates))))
+
+    def all(self, type_: str, criteria: Iterable[Criterion], extra: Condition | None = None, depth: int = 0, bounded: bool = True) -> set[int]:
+        """Rids of all matches. Raises TooWide beyond the width of a step, if the search is bounded."""
+        question = self.question([type_], criteria, depth=depth)
+        for part in question.parts.values():
+            part.conditions += [extra] if extra is not None else []
+        found: set[int] = set()
+        for rows in self.every(question):
+            found.update(row.rid for row in rows)
+            if bounded and len(found) > self.guard.limits.width:
+                raise TooWide
+        return found
+
+    def places(self, question: Question, rows: Sequence[Row]) -> Iterator[Place]:
+        """Where these resources stand in the order asked for."""
+        order = question.order
+        by = {key.by for key in order.keys}
+        held: dict[int, Found] = {}
+        if by & {"id", "body"}:
+            held = {found.rid: found for found in current(self.connection, self.scope, [row.rid for row in rows])}
+        for row in rows:
+            if not by & {"id", "body"}:
+                yield order.place(Held(row))
+            elif row.rid in held:
+                body = json.decode(held[row.rid].content) if "body" in by else None
+                yield order.place(Held(row, held[row.rid].id, body))
+
+    def least(self, question: Question, matches: Iterable[Sequence[Row]], after: Place | None, count: int) -> tuple[list[Place], int]:
+        """The first `count` places behind `after`, from all matches in any order, and how many matches there are."""
+        order = question.order
+        total = 0
+        best: list[Place] = []
+        for rows in matches:
+            total += len(rows)
+            behind = (p for p in self.places(question, rows) if order.beyond(p, after))
+            best = heapq.nsmallest(count, [*best, *behind], key=order.rank)
+        return best, total
