@@ -93,6 +93,8 @@ def test_a_message_left_half_mapped_by_a_crash_is_finished_at_start(county: Coun
         connection.exec_driver_sql("UPDATE message SET state = 'processing', rows = 200")
         connection.exec_driver_sql("DELETE FROM record_version WHERE row >= 400")
         connection.exec_driver_sql("DELETE FROM record WHERE id NOT IN (SELECT record FROM record_version)")
+        for table in ("resource", "contribution"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE record NOT IN (SELECT id FROM record)")
     assert county.gateway.resume() == 1
     assert messages.show(county.database, receipt.message).state == "mapped"
     assert county.rows("SELECT count(*) FROM record_version WHERE row >= 400") == [(50,)]
