@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +20,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http import problems
-from gateway.http.callers import Caller, Unauthorized, identify
+from gateway.http.backend import Backend
+from gateway.http.callers import DEMO, Caller, Unauthorized, identify
 from gateway.http.commands import Door
+from gateway.http.fhir import BASE, Fhir
 from gateway.http.intake import take
-from gateway.http.interactions import capabilities, read, search_type
 from gateway.http.problems import Problem
 from gateway.log import logger
 from gateway.site import Site
 
 OPEN = frozenset({"/health", "/ready", "/metrics", "/fhir/metadata"})
 """Routes without a caller: they tell nothing of any resident."""
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+"""What is taken over of a client's X-Request-ID; anything else could carry what must not stand in a log."""
 
 
 @dataclass(slots=True)
@@ -39,7 +44,7 @@ class State:
     registry: CollectorRegistry
 
 
-def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRegistry, door: Door | None = None) -> FastAPI:
+def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRegistry, door: Door | None = None) -> ASGIApp:
     """The application over an opened site. door: lets commands of the same machine in; None: no commands over HTTP."""
     app = FastAPI(title="Yifang 医防网关", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.gateway = State(site, ready, registry)
@@ -47,75 +52,91 @@ def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRe
     app.add_api_route("/ready", readiness, methods=["GET"])
     app.add_api_route("/metrics", metrics, methods=["GET"])
     app.add_api_route("/ingest/{source}", receive, methods=["POST"])
-    app.add_api_route("/fhir/metadata", metadata, methods=["GET"])
-    app.add_api_route("/fhir/{type_}/{id_}", read_route, methods=["GET"])
-    app.add_api_route("/fhir/{type_}", search_route, methods=["GET"])
     if door is not None:
         app.add_api_route("/commands/{name}", door.handle, methods=["POST"])
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
     for kind in (OperationalError, InterfaceError, TimeoutError):
         app.add_exception_handler(kind, on_store_away)
-    app.add_middleware(Guard)  # outermost: sees every request
-    return app
+    return Guard(app, Fhir(Backend(site)), site)
 
 
 class Guard:
-    """Identifies the caller, turns a bug into a plain 500, and writes one request line without query or body."""
+    """Sees every request first: identifies the caller, turns a bug into a plain 500, and writes one line without query or body."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, fhir: Fhir, site: Site) -> None:
         self.app = app
+        self.fhir = fhir
+        self.clients = site.config.client
         self.log = logger("http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request = Request(scope, receive)
         started = time.perf_counter()
-        status = 500
-        begun = False
-
-        async def sending(message: dict[str, object]) -> None:
-            nonlocal status, begun
-            if message["type"] == "http.response.start":
-                status = int(str(message["status"]))
-                begun = True
-            await send(message)
-
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        given = headers.get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        answering = Answering(send, request_id)
+        caller = None
         try:
-            refusal = self._admit(request)
-            await (refusal or self.app)(scope, receive, sending)  # type: ignore[arg-type]  # starlette says MutableMapping[str, Any]
+            caller = self._caller(scope, headers)
+            if isinstance(caller, Problem):
+                await problems.answer(Request(scope), caller)(scope, receive, answering)
+            elif scope["path"].startswith(BASE) and scope["path"][len(BASE) : len(BASE) + 1] in ("", "/"):
+                answering.status = await self.fhir(scope, receive, send, caller, headers, request_id)
+            else:
+                scope.setdefault("state", {})["caller"] = caller
+                await self.app(scope, receive, answering)
         except Exception as e:
-            self.log.error("request failed", method=request.method, route=route_of(scope), exc_info=e)
-            if not begun:
-                await problems.internal(request)(scope, receive, sending)  # type: ignore[arg-type]  # starlette says MutableMapping[str, Any]
+            answering.status = 500
+            self.log.error("request failed", method=scope["method"], route=route_of(scope), request_id=request_id, exc_info=e)
+            if not answering.begun:
+                await problems.internal(Request(scope))(scope, receive, answering)
         finally:
             seconds = round(time.perf_counter() - started, 4)
-            self.log.info("request", method=request.method, route=route_of(scope), status=status, seconds=seconds, client=client_of(scope))
+            client = caller.client if isinstance(caller, Caller) else ""
+            self.log.info("request", method=scope["method"], route=route_of(scope), status=answering.status, seconds=seconds, client=client,
+                          request_id=request_id)  # fmt: skip
 
-    def _admit(self, request: Request) -> Response | None:
-        if request.url.path in OPEN or request.url.path.startswith("/commands/"):
-            return None
-        state: State = request.app.state.gateway
+    def _caller(self, scope: Scope, headers: dict[str, str]) -> Caller | Problem:
+        """Who calls; a Problem 401 for nobody, where a caller is needed."""
+        if not self.clients or scope["path"] in OPEN or scope["path"].startswith("/commands/"):
+            return DEMO
         try:
-            request.state.caller = identify(state.site.config.client, request.headers.get("authorization"))
+            return identify(self.clients, headers.get("authorization"))
         except Unauthorized:
             zh = "需要有效的访问令牌: 在 Authorization 头里写 `Bearer <令牌>`; 令牌由网关管理员用 `yifang token` 发放"
             en = "A valid bearer token is required; the operator issues one with `yifang token`"
-            return problems.answer(request, Problem(401, "login", zh, en, headers={"WWW-Authenticate": 'Bearer realm="yifang"'}))
-        return None
+            return Problem(401, "login", zh, en, headers={"WWW-Authenticate": 'Bearer realm="yifang"'})
+
+
+class Answering:
+    """Passes an answer on, adds X-Request-ID, and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.send = send
+        self.request_id = request_id.encode("latin-1")
+        self.status = 500
+        self.begun = False
+
+    async def __call__(self, message: object) -> None:
+        assert isinstance(message, dict)
+        if message["type"] == "http.response.start":
+            self.status, self.begun = int(message["status"]), True
+            message = message | {"headers": [*message.get("headers", ()), (b"x-request-id", self.request_id)]}
+        await self.send(message)
 
 
 def route_of(scope: Scope) -> str:
     """The route's pattern, never the address itself: that may hold identifiers."""
+    path = scope["path"]
+    if path.startswith(BASE):
+        parts = path[len(BASE) :].strip("/").split("/")
+        shown = [p if i == 0 or p.startswith(("_", "$")) else "…" for i, p in enumerate(parts)]
+        return f"{BASE}/{'/'.join(shown)}" if re.fullmatch(r"[$_A-Za-z]{0,64}", parts[0]) else f"{BASE}/…"
     return getattr(scope.get("route"), "path", "(no route)")
-
-
-def client_of(scope: Scope) -> str:
-    """Name of the calling client, for the request line."""
-    caller = scope.get("state", {}).get("caller")
-    return caller.client if isinstance(caller, Caller) else ""
 
 
 async def on_problem(request: Request, fault: Exception) -> Response:
@@ -165,18 +186,3 @@ async def metrics(request: Request) -> Response:
 async def receive(request: Request, source: str) -> Response:
     """A message for a source."""
     return await take(request, state_of(request).site, source)
-
-
-async def metadata(request: Request) -> Response:
-    """https://hl7.org/fhir/R4/http.html#capabilities"""
-    return capabilities.handle(request, state_of(request).site)
-
-
-async def read_route(request: Request, type_: str, id_: str) -> Response:
-    """https://hl7.org/fhir/R4/http.html#read"""
-    return await asyncio.to_thread(read.handle, request, state_of(request).site, type_, id_)
-
-
-async def search_route(request: Request, type_: str) -> Response:
-    """https://hl7.org/fhir/R4/http.html#search"""
-    return await asyncio.to_thread(search_type.handle, request, state_of(request).site, type_)

@@ -21,7 +21,11 @@ class Text:
 
     def of(self, request: Request) -> str:
         """In the caller's language."""
-        return self.en if language(request) == "en" else self.zh
+        return self.within(language(request))
+
+    def within(self, language: str) -> str:
+        """In this language, `zh` or `en`."""
+        return self.en if language == "en" else self.zh
 
 
 def language(request: Request) -> str:
@@ -49,6 +53,13 @@ def issue(code: str, text: str, severity: str = "error", expression: str = "", d
     if expression:
         made["expression"] = [expression]
     return made
+
+
+def told(problem: Problem, language: str) -> bytes:
+    """The problem as OperationOutcome JSON. language: `zh` or `en`."""
+    return orjson.dumps(
+        {"resourceType": "OperationOutcome", "issue": [issue(problem.code, problem.text.within(language), expression=problem.expression)]}
+    )
 
 
 def outcome(issues: list[dict[str, Any]], status: int, headers: dict[str, str] | None = None) -> Response:

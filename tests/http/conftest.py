@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from starlette.types import ASGIApp
 
@@ -17,6 +19,7 @@ from gateway.config import parse
 from gateway.http.app import create_app
 from gateway.http.commands import Door
 from gateway.site import Site
+from tests.records.county import fresh_schema
 from tests.village import AUTHORITY, ORGANISATION, body
 
 MAX_BODY = 64 * 1024
@@ -27,6 +30,8 @@ SOURCE = {
     "authority": AUTHORITY,
     "organisation": ORGANISATION,
 }
+POSTGRES = os.environ.get("YIFANG_TEST_POSTGRES", "")
+ENGINES = ["sqlite", *([pytest.param("postgresql", marks=pytest.mark.postgres)] if POSTGRES else [])]
 Content = bytes | AsyncIterator[bytes]
 Opened = Callable[..., "Front"]
 
@@ -39,13 +44,22 @@ class Front:
 
     def call(self, method: str, path: str, content: Content = b"", **headers: str) -> httpx.Response:
         """One request; a header's name is written with underscores. A bug in the application is an answer here, as for a client."""
+        return self.together([(method, path, content, headers)])[0]
 
-        async def send() -> httpx.Response:
+    def together(self, requests: Sequence[tuple[str, str, Content, dict[str, str]]]) -> list[httpx.Response]:
+        """Requests that are all on their way before the first is answered."""
+
+        async def send() -> list[httpx.Response]:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
-                return await client.request(method, path, content=content, headers={k.replace("_", "-"): v for k, v in headers.items()})
+                calls = [client.request(m, p, content=c, headers={k.replace("_", "-"): v for k, v in h.items()}) for m, p, c, h in requests]
+                return list(await asyncio.gather(*calls))
 
         return asyncio.run(send())
+
+    def write(self, method: str, path: str, resource: Any, **headers: str) -> httpx.Response:
+        """One request with a resource as JSON."""
+        return self.call(method, path, msgspec.json.encode(resource), **{"Content_Type": "application/fhir+json", **headers})
 
     def post(self, content: Content, source: str = "village-posts", **headers: str) -> httpx.Response:
         """Posts a message."""
@@ -83,3 +97,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
 def front(opened: Opened) -> Front:
     """The site that most tests share; each uses residents and readings of its own."""
     return opened()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def api(request: pytest.FixtureRequest, opened: Opened) -> Front:
+    """A site on either engine; tests of a module share it and use names of their own."""
+    if request.param == "sqlite":
+        return opened()
+    fresh_schema(POSTGRES)
+    return opened(store={"database": POSTGRES})

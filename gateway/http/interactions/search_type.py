@@ -1,56 +1,63 @@
-"""Resources of one type that match, a page at a time.
+"""Resources of one type that match, a page at a time; by GET, or by POST with the criteria in the body.
 
 https://hl7.org/fhir/R4/http.html#search
 """
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+import asyncio
+from urllib.parse import parse_qsl, urlencode
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from gateway.errors import Refused
 from gateway.fhir.bundle import searchset
 from gateway.fhir.query import parse_query
-from gateway.http.interactions.read import known_type
-from gateway.http.problems import FHIR_JSON, Problem
-from gateway.site import Site
-from gateway.store.index.keys import default_indexer
-from gateway.store.scope import Scope
-from gateway.store.search import Page, Searcher
+from gateway.http.call import Call, Reply
+from gateway.http.negotiate import media_of
+from gateway.http.problems import Problem
+from gateway.http.registry import interaction
+from gateway.store.search import Page
 
 CURSOR = "_cursor"
 
 
-def handle(request: Request, site: Site, type_: str) -> Response:
+@interaction("search-type", "type", "GET", "T")
+async def search(call: Call) -> Reply:
     """200 with a searchset: matches, `self` with what was understood, `next` while there is more. 400 for a query that cannot be
     understood; a parameter that R4 does not know of the type is left out of `self` (strict handling makes it an error)."""
-    known_type(type_)
-    pairs = [(k, v) for k, v in request.query_params.multi_items() if k != CURSOR]
-    searcher = Searcher(default_indexer(), site.gateway.context.ids.key)
-    try:
-        query = parse_query(pairs)
-        with site.database.engine.connect() as connection:
-            page = searcher.search(connection, type_, query, Scope.all(request.state.caller.client), request.query_params.get(CURSOR))
-    except Refused as e:
-        f = e.finding
-        raise Problem(400, "too-costly" if f.code == "too-costly" else "invalid", f.message, f"Cannot search: {f.code} {f.source}".strip()) from None
-    if page.ignored and "handling=strict" in request.headers.get("prefer", ""):
+    pairs = [(k, v) for k, v in call.query if k != CURSOR]
+    page = await asyncio.to_thread(found, call, pairs)
+    if page.ignored and call.prefers("handling") == "strict":
         names = "、".join(page.ignored)
-        raise Problem(400, "not-supported", f"{type_} 没有这些检索参数: {names}", f"{type_} has no such search parameters: {', '.join(page.ignored)}")
-    return Response(bundle(request, page, pairs), headers={"Content-Type": f"{FHIR_JSON}; charset=utf-8"})
+        zh, en = f"{call.type} 没有这些检索参数: {names}", f"{call.type} has no such search parameters: {', '.join(page.ignored)}"
+        raise Problem(400, "not-supported", zh, en)
+    return Reply(200, bundle(call, page, pairs))
 
 
-def bundle(request: Request, page: Page, pairs: list[tuple[str, str]]) -> bytes:
+@interaction("search-type", "type", "POST", "T/_search")
+async def search_by_post(call: Call) -> Reply:
+    """The same with parameters of the URL and of an `application/x-www-form-urlencoded` body together; links are for GET."""
+    if call.body:
+        if media_of(call.header("content-type")) != "form":
+            zh = "_search 的请求体应为 application/x-www-form-urlencoded"
+            raise Problem(415, "not-supported", zh, "The body of _search should be application/x-www-form-urlencoded")
+        call.query = [*call.query, *parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True)]
+    call.path = call.path[:-1]
+    return await search(call)
+
+
+def found(call: Call, pairs: list[tuple[str, str]]) -> Page:
+    """One page of matches."""
+    backend = call.backend
+    with backend.database.engine.connect() as connection:
+        return backend.searcher.search(connection, call.type, parse_query(pairs), call.scope, call.asked(CURSOR) or None)
+
+
+def bundle(call: Call, page: Page, pairs: list[tuple[str, str]]) -> bytes:
     """The searchset as bytes; resources are spliced in as they are stored, so that decimals keep their digits."""
-    root = str(request.base_url).rstrip("/") + "/fhir"
-    here = str(request.url.replace(query="").replace(fragment=""))
     understood = [(k, v) for k, v in pairs if k not in page.ignored]
-    links = [("self", here + query_text(understood))]
+    links = [("self", call.here + query_text(understood))]
     if page.next is not None:
-        links.append(("next", here + query_text([*understood, (CURSOR, page.next)])))
-    return searchset(root, ((row.type, row.id, row.content) for row in page.rows), links, page.total)
+        links.append(("next", call.here + query_text([*understood, (CURSOR, page.next)])))
+    return searchset(call.root, ((row.type, row.id, row.content) for row in page.rows), links, page.total)
 
 
 def query_text(pairs: list[tuple[str, str]]) -> str:

@@ -1,0 +1,49 @@
+"""What interactions share: the site, fast reads, the writer, the searcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from gateway.errors import TransientError
+from gateway.http.problems import Problem
+from gateway.site import Site
+from gateway.store.api.mentions import Rids
+from gateway.store.index.keys import default_indexer
+from gateway.store.reads import Reads
+from gateway.store.search import Searcher
+from gateway.store.work import Answer, Work
+
+__all__ = ["Backend"]
+
+T = TypeVar("T")
+BUSY = 100
+"""Pieces of work that wait for the writer, from which on handing over might block: then a thread does it."""
+
+
+class Backend:
+    """One application's way to the store."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.database = site.database
+        self.reads = Reads(site.database)
+        site.database.closing.append(self.reads.close)
+        self.searcher = Searcher(default_indexer(), site.gateway.context.ids.key)
+        self.rids = Rids()
+
+    async def reading(self, read: Callable[[], T]) -> T:
+        """A short read: in place on SQLite, where a thread would cost more than the read; in a thread where it waits for a server."""
+        return read() if self.reads.sqlite else await asyncio.to_thread(read)
+
+    async def write(self, work: Work) -> Answer:
+        """Hands work to the writer and waits for its commit. Problem 503 when it could not be stored."""
+        writer = self.site.gateway.writer
+        try:
+            future: Future[Answer] = await asyncio.to_thread(writer.submit, work) if writer.waiting > BUSY else writer.submit(work)
+            return await asyncio.wrap_future(future)
+        except TransientError:
+            zh, en = "暂时无法保存, 未写入; 请稍后重试", "Could not be stored now; try again later"
+            raise Problem(503, "transient", zh, en, headers={"Retry-After": "5"}) from None

@@ -1,0 +1,1 @@
+"""One file each $operation; what the decorator registers is in the CapabilityStatement."""
