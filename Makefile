@@ -8,8 +8,13 @@ BIN := $(VENV)/bin
 endif
 STAMP := $(VENV)/.installed
 ARGS ?=
+JOBS ?= logical
+# Tests on every processor; those of one module, and those of one server, stay together (tests/conftest.py). JOBS=0: one after another.
+PARALLEL := -n $(JOBS) --dist loadgroup
+# Compiled test modules are kept, whatever the environment says: without them collecting alone takes longer than many tests.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test check bench test-postgres test-hapi lock docs clean
+.PHONY: install demo test check check-static check-tests bench test-postgres test-hapi lock docs clean
 
 install: $(STAMP)
 
@@ -24,23 +29,28 @@ demo: install
 	$(BIN)/yifang demo $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: install
+	$(MAKE) --no-print-directory -j2 check-static check-tests
+
+check-static: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/yifang map check
-	$(BIN)/python -m pytest -m "not slow and not postgres and not hapi" $(ARGS)
+
+check-tests: install
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not postgres and not hapi" --hypothesis-profile=quick $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
 
 test-postgres: install
-	$(BIN)/python -m tests.services postgres -- $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m tests.services postgres -- $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-hapi: install
-	$(BIN)/python -m tests.services hapi -- $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m tests.services hapi -- $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 docs: install
 	$(BIN)/python -m tools.references

@@ -1,18 +1,99 @@
-"""Tests that need a server run where one is named: `make test-postgres`, `make test-hapi`. Elsewhere they are not selected."""
+"""What all tests share: the servers they may need, the worker they run on, and what is made once a session because it is always the same.
+
+Tests that need a server run where the environment names one (`make test-postgres`, `make test-hapi`); elsewhere they are not selected.
+With pytest-xdist (`make test`, `make check`) the tests of a module stay on one worker, and so do all tests of one server.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
+import gateway.site
+from gateway.mapping.catalogue import Catalogue
+from gateway.mapping.files import MapFiles
+from gateway.site import Adapters
+from gateway.store.database import Database
+
+settings.register_profile("whole", deadline=None)
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.load_profile("whole")  # `make check` draws fewer examples; neither minds how long one takes while other workers are busy
 SERVERS = {"postgres": "YIFANG_TEST_POSTGRES", "hapi": "YIFANG_TEST_HAPI"}
 
+logging.getLogger("werkzeug").addHandler(logging.NullHandler())
+"""pytest-httpserver's first line would otherwise make a handler on the captured stream of the test that runs then, which is closed with it."""
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out tests marked for a server that the environment does not name."""
+    """Leaves out tests marked for a server that the environment does not name. A worker gets the slow modules first, so that no long one is
+    left for the end, and tests of one server with that server's name, so that they never meet."""
     absent = [marker for marker, variable in SERVERS.items() if not os.environ.get(variable)]
     out = [item for item in items if any(item.get_closest_marker(marker) for marker in absent)]
     if out:
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if item not in set(out)]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (not _server(item), item.path not in slow))
+        for item in items:
+            if server := _server(item):
+                item.add_marker(pytest.mark.xdist_group(server))
+
+
+def _server(item: pytest.Item) -> str:
+    """The server that a test needs. Empty: none."""
+    return next((marker for marker in SERVERS if item.get_closest_marker(marker)), "")
+
+
+class ModuleOrServer(LoadScopeScheduling):
+    """Tests of one server go to one worker, and of the others those of one module, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, rest = nodeid.partition("::")
+        return rest.rpartition("@")[2] if rest.endswith(tuple(f"@{server}" for server in SERVERS)) else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
+    """With `--dist loadgroup` the schedule is ours."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False
+    return ModuleOrServer(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty migrated SQLite database is copied where a test would make the same anew, and a set of maps that checked is not checked
+    again. Other processes that tests start, databases that are already there, and PostgreSQL do without."""
+    empty = tmp_path_factory.mktemp("empty") / "yifang.sqlite3"
+    migrate, check = Database.migrate, gateway.site.checked
+    sets: dict[str, Catalogue] = {}
+
+    def migrated(database: Database) -> None:
+        path = Path(database.url.database or "")
+        if database.dialect != "sqlite" or path.exists():
+            migrate(database)
+            return
+        if not empty.exists():
+            made = Database(database.url.set(database=str(empty)))
+            migrate(made)
+            made.close()
+        shutil.copyfile(empty, path)
+
+    def checked(files: MapFiles, adapters: Adapters) -> Catalogue:
+        if files.digest not in sets:
+            sets[files.digest] = check(files, adapters)
+        return sets[files.digest]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "migrate", migrated)
+        patch.setattr(gateway.site, "checked", checked)
+        yield

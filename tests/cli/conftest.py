@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 
 from gateway.cli import main
 
@@ -28,11 +30,14 @@ class Done:
 
 
 Yifang = Callable[..., Done]
+built = cache(typer.main.get_command)
+"""The tree of commands, which is the same for every call of this process."""
 
 
 @pytest.fixture
-def yifang(capfdbinary: pytest.CaptureFixture[bytes]) -> Yifang:
+def yifang(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Yifang:
     """Runs one command in this process."""
+    monkeypatch.setattr(typer.main, "get_command", built)
 
     def run(*arguments: object) -> Done:
         capfdbinary.readouterr()

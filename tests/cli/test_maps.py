@@ -124,6 +124,7 @@ def test_doc_and_coverage_are_written_for_people_and_programs(yifang: Yifang, co
     assert yifang("map", "coverage", "village_reading").code == 0
 
 
+@pytest.mark.slow
 def test_a_changed_map_takes_effect_on_command_and_old_records_after_a_preview(yifang: Yifang, county: Path, own: Path) -> None:
     file = county / "a.json"
     file.write_bytes(body(reading(4, 46)))
@@ -142,6 +143,7 @@ def test_a_changed_map_takes_effect_on_command_and_old_records_after_a_preview(y
     assert yifang("map", "remap", "--preview", "--json").json["updated"] == 0
 
 
+@pytest.mark.slow
 def test_a_new_profile_is_put_into_effect_before_its_source_is_served(yifang: Yifang, county: Path, own: Path) -> None:
     assert yifang("doctor").code == 0, "the built-in maps are active from the first start on"
     (own / "sources").mkdir()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +76,7 @@ def stands(order: Sequence[Message], folder: Path, *, together: bool) -> dict[st
         return county.comparable()
 
 
+@pytest.mark.slow  # test_order.py shuffles by itself
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(messages(), st.data())
 def test_any_order_with_repeats_of_any_messages_ends_in_the_same_resources(sent: list[Message], data: st.DataObject) -> None:
