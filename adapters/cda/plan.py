@@ -8,31 +8,73 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lxml import etree
 
 from adapters.cda.locators import Entry, Locator, Narrative, Path, Step, Whole, XPath, parse
-from adapters.cda.reading import Read, reader
+from adapters.cda.reading import Read, follows, reader
 from gateway.adapter import GroupLayout, Layout
 from gateway.errors import ConfigError, Finding
 from gateway.record import Fields
 
-__all__ = ["Aim", "Branch", "Group", "Plan", "Shape", "Slots", "Take", "compile_plan"]
+__all__ = ["Aim", "Asked", "Branch", "Group", "Plan", "Shape", "Slots", "Take", "compile_plan"]
 
 Slots = list[str | list[str] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Fill this slot from an observation, a section or an element. whole: from the observation itself, not from its value."""
+BOUND = 1000
+"""OIDs of which one place of a path remembers where it goes on."""
+
+
+class Asked(NamedTuple):
+    """Which observations of a data element a locator means: those in one of these sections (none named: in any), those of this role."""
+
+    sections: frozenset[str]
+    role: str
+
+
+class Take(NamedTuple):
+    """Fill this slot with what `read` finds in an element, a section or an observation's value. many: the field repeats; whole: read the
+    observation itself, not its value; asked: which observations are meant, None for all of its data element."""
 
     slot: int
     read: Read
+    many: bool = False
     whole: bool = False
-    role: str = ""
-    sections: frozenset[str] = frozenset()
-    plain: bool = True  # every observation of the data element is meant: no role, no sections
-    many: bool = False  # the field repeats
+    asked: Asked | None = None
+
+
+@dataclass(slots=True)
+class Turn:
+    """Where paths go on at elements of one tag. plain: the branches, when no brackets choose between them."""
+
+    prefix: str
+    ways: list[tuple[Step, Branch]] = field(default_factory=list)
+    plain: list[Branch] | None = field(default_factory=list)
+    known: dict[str, list[Branch]] = field(default_factory=dict)  # by @root, an OID
+
+    def branches(self, element: etree._Element) -> list[Branch]:
+        """Those that go on from this element."""
+        if self.plain is not None:
+            return self.plain
+        root = element.get("root")
+        found = self.known.get(root) if root is not None else None
+        if found is None:
+            found = [branch for step, branch in self.ways if follows(element, step, self.prefix)]
+            if root is not None and len(self.known) < BOUND:
+                self.known[root] = found
+        return found
+
+    def branch(self, step: Step) -> Branch:
+        """The branch of this step, made when it is not there."""
+        for known, branch in self.ways:
+            if known == step:
+                return branch
+        made = Branch()
+        self.ways.append((step, made))
+        self.plain = None if any(known.which for known, _ in self.ways) else [branch for _, branch in self.ways]
+        return made
 
 
 @dataclass(slots=True)
@@ -40,8 +82,8 @@ class Branch:
     """A place in the tree of elements: what to take here and where to go on. Tags carry the document's namespace prefix."""
 
     takes: list[Take] = field(default_factory=list)
-    below: dict[str, list[tuple[Step, Branch]]] = field(default_factory=dict)
-    deep: dict[str, list[tuple[Step, Branch]]] = field(default_factory=dict)
+    below: dict[str, Turn] = field(default_factory=dict)
+    deep: dict[str, Turn] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
 
 
@@ -118,7 +160,7 @@ class Plan:
     prefix: str
     shape: Shape = field(default_factory=Shape)
     entries: dict[str, list[Take]] = field(default_factory=dict)
-    narratives: list[Take] = field(default_factory=list)
+    narratives: list[tuple[frozenset[str], Take]] = field(default_factory=list)  # sections, what to take of them
     branch: Branch = field(default_factory=Branch)
     whole: list[tuple[int, str]] = field(default_factory=list)
     xpaths: list[tuple[int, etree.XPath]] = field(default_factory=list)
@@ -141,7 +183,7 @@ class Plan:
                 self.aims.setdefault(element, Aim()).groups.append((index, starts, group.entries.get(element, [])))
         takes = [t for level in (self.entries, *(g.entries for g in self.groups)) for ts in level.values() for t in ts]
         takes += [g.start for g in self.groups if g.start]
-        self.by_section = bool(self.narratives) or any(t.sections for t in takes)
+        self.by_section = bool(self.narratives) or any(t.asked and t.asked.sections for t in takes)
         return self
 
 
@@ -195,13 +237,15 @@ def _placer(plan: Plan, complain: Complain) -> Callable[[str, int, Locator], Non
         if isinstance(locator, Entry):
             plan.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix, plan.shape.repeats))
         elif isinstance(locator, Narrative):
-            plan.narratives.append(Take(slot, reader(Path((Step(locator.tag),)), plan.prefix), sections=frozenset(locator.sections)))
+            read = reader(Path((Step(locator.tag),)), plan.prefix)
+            plan.narratives.append((frozenset(locator.sections), Take(slot, read, slot in plan.shape.repeats)))
         elif isinstance(locator, Whole):
             plan.whole.append((slot, locator.property))
         elif isinstance(locator, XPath):
             plan.xpaths.append((slot, etree.XPath(locator.expression)))
         else:
-            _hang(plan.branch, locator.steps, plan.prefix).takes.append(Take(slot, reader(Path((), locator.attribute), plan.prefix)))
+            read = reader(Path((), locator.attribute), plan.prefix)
+            _hang(plan.branch, locator.steps, plan.prefix).takes.append(Take(slot, read, slot in plan.shape.repeats))
 
     return place
 
@@ -217,7 +261,8 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
         if isinstance(start, Entry) and isinstance(locator, Entry):
             group.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix, group.shape.repeats))
         elif isinstance(start, Path) and isinstance(locator, Path):
-            _hang(group.branch, locator.steps, plan.prefix).takes.append(Take(slot, reader(Path((), locator.attribute), plan.prefix)))
+            read = reader(Path((), locator.attribute), plan.prefix)
+            _hang(group.branch, locator.steps, plan.prefix).takes.append(Take(slot, read, slot in group.shape.repeats))
         else:
             raise complain(f"{name}.{field_name}", str(layout.fields[field_name]), "组内的定位应与 each 同类: 都是数据元编码, 或都是相对的元素路径")
 
@@ -233,20 +278,14 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
 
 
 def _take(slot: int, entry: Entry, prefix: str, repeats: set[int]) -> Take:
-    read = reader(entry.path, prefix, value=True)
-    plain = not entry.role and not entry.sections
-    return Take(slot, read, bool(entry.path.steps), entry.role, frozenset(entry.sections), plain, slot in repeats)
+    asked = Asked(frozenset(entry.sections), entry.role) if entry.sections or entry.role else None
+    return Take(slot, reader(entry.path, prefix, value=True), slot in repeats, bool(entry.path.steps), asked)
 
 
 def _hang(branch: Branch, steps: Sequence[Step], prefix: str) -> Branch:
     """The branch at the end of these steps, made when it is not there."""
     for step in steps:
-        known = (branch.deep if step.deep else branch.below).setdefault(prefix + step.tag, [])
-        following = next((b for s, b in known if s == step), None)
-        if following is None:
-            following = Branch()
-            known.append((step, following))
-        branch = following
+        branch = (branch.deep if step.deep else branch.below).setdefault(prefix + step.tag, Turn(prefix)).branch(step)
     return branch
 
 

@@ -90,9 +90,11 @@ def _straight(tags: Sequence[str], take: Read) -> Read:
     tag = tags[0]
 
     def read(anchor: etree._Element) -> str | None:
-        for child in anchor:
+        child = anchor[0] if len(anchor) else None
+        while child is not None:  # from sibling to sibling: lxml's iterator costs twice that
             if child.tag == tag and (found := inner(child)):
                 return found
+            child = child.getnext()
         return None
 
     return read

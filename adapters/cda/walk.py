@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from adapters.cda.document import NAMESPACE, Document
-from adapters.cda.plan import Branch, Group, Plan, Shape, Slots, Take
-from adapters.cda.reading import PROPERTIES, follows
+from adapters.cda.plan import Asked, Branch, Group, Plan, Shape, Slots
+from adapters.cda.reading import PROPERTIES
 from gateway.errors import Finding
 from gateway.record import Fields
 
@@ -23,7 +23,7 @@ __all__ = ["extract"]
 def extract(document: Document, plan: Plan) -> tuple[Fields, list[Finding]]:
     """The document's fields and remarks. The plan must have been compiled for the document's namespace prefix."""
     walk = _Walk(plan)
-    walk.descend(document.root, plan.branch, walk.slots, None)
+    walk.descend(document.root, plan.branch, plan.shape, walk.slots)
     if plan.entries or plan.groups or plan.narratives:
         walk.body(document.root)
     for slot, name in plan.whole:
@@ -31,10 +31,6 @@ def extract(document: Document, plan: Plan) -> tuple[Fields, list[Finding]]:
     for slot, expression in plan.xpaths:
         _evaluate(walk, slot, expression, document.root)
     return walk.result(), walk.findings
-
-
-_Seen = tuple[etree._Element, etree._Element, etree._Element | None, frozenset[str]]
-"""An observation, its code, its value if it has one, and what its section is called."""
 
 
 @dataclass(slots=True)
@@ -57,25 +53,31 @@ class _Walk:
     def __post_init__(self) -> None:
         self.slots = self.plan.shape.empty()
 
-    def descend(self, element: etree._Element, branch: Branch, slots: Slots, group: Group | None) -> None:
+    def descend(self, element: etree._Element, branch: Branch, shape: Shape, slots: Slots) -> None:
         """Follows a branch from its element down and takes what it asks for, into the document's slots or those of a group's row."""
-        shape = group.shape if group else self.plan.shape
-        for take in branch.takes:
-            shape.put(slots, take.slot, take.read(element), self.findings)
-        for inner in branch.groups:
-            row = inner.shape.empty()
-            self.descend(element, inner.branch, row, inner)
-            self._keep(inner, row)
-        if branch.below:
-            for child in element:
-                for step, following in branch.below.get(child.tag, ()):
-                    if not step.which or follows(child, step, self.plan.prefix):
-                        self.descend(child, following, slots, group)
-        for tag, wanted in branch.deep.items():
+        for slot, read, many, _whole, _asked in branch.takes:
+            if text := read(element):
+                if many or slots[slot] is not None:
+                    shape.put(slots, slot, text, self.findings)
+                else:
+                    slots[slot] = text
+        for group in branch.groups:
+            row = group.shape.empty()
+            self.descend(element, group.branch, group.shape, row)
+            self._keep(group, row)
+        below = branch.below
+        if below:
+            child = element[0] if len(element) else None
+            while child is not None:  # from sibling to sibling: lxml's iterator costs twice that
+                turn = below.get(child.tag)
+                if turn is not None:
+                    for following in turn.plain or turn.branches(child):
+                        self.descend(child, following, shape, slots)
+                child = child.getnext()
+        for tag, turn in branch.deep.items():
             for found in element.iterdescendants(tag):
-                for step, following in wanted:
-                    if not step.which or follows(found, step, self.plan.prefix):
-                        self.descend(found, following, slots, group)
+                for following in turn.branches(found):
+                    self.descend(found, following, shape, slots)
 
     def body(self, root: etree._Element) -> None:
         """Reads sections, entries, organizers and observations in document order."""
@@ -105,49 +107,41 @@ class _Walk:
     def _section(self, section: etree._Element) -> frozenset[str]:
         """Takes the section's narratives and returns what it is called."""
         names = _names(section, self.plan.prefix)
-        for take in self.plan.narratives:
-            if take.sections & names:
+        for sections, take in self.plan.narratives:
+            if sections & names:
                 self.plan.shape.put(self.slots, take.slot, take.read(section), self.findings)
         return names
 
     def _observation(self, element: etree._Element, names: frozenset[str], rows: list[_Row]) -> None:
-        """Gives an observation to the document and to the groups that ask for its data element."""
+        """Gives an observation, in a section of these names, to the document and to the groups that ask for its data element."""
         plan = self.plan
         code = element[0] if len(element) else None
-        if code is None or code.tag != plan.code_tag:
-            code = next((child for child in element if child.tag == plan.code_tag), None)
-        aim = plan.aims.get(code.get("code", "")) if code is not None else None
-        if code is None or aim is None:
+        while code is not None and code.tag != plan.code_tag:
+            code = code.getnext()
+        if code is None or (aim := plan.aims.get(code.get("code", ""))) is None:
             return
         value = code.getnext()
         while value is not None and value.tag != plan.value_tag:
             value = value.getnext()
-        seen = (element, code, value, names)
-        if aim.takes:
-            self._take(aim.takes, plan.shape, self.slots, seen)
-        for index, starts, takes in aim.groups:
+        wanted = [(aim.takes, plan.shape, self.slots)] if aim.takes else []
+        for index, start, takes in aim.groups:
             row = rows[index]
-            if starts is not None and (starts.plain or _means(starts, code, names, plan.prefix)):
+            if start is not None and (start.asked is None or _means(start.asked, code, names, plan.prefix)):
                 if row.started:
                     self._keep(row.group, row.slots)
                     row.slots = row.group.shape.empty()
                 row.started = True
             if row.started or row.cluster:
-                self._take(takes, row.group.shape, row.slots, seen)
-
-    def _take(self, takes: list[Take], shape: Shape, slots: Slots, seen: _Seen) -> None:
-        """Fills slots from an observation or from its value, where section and role are those that the locator means."""
-        observation, code, value, names = seen
-        for take in takes:
-            if take.plain or _means(take, code, names, self.plan.prefix):
-                anchor = observation if take.whole else value
-                if anchor is None or not (found := take.read(anchor)):
+                wanted.append((takes, row.group.shape, row.slots))
+        for takes, shape, slots in wanted:
+            for slot, read, many, whole, asked in takes:
+                anchor = element if whole else value
+                if anchor is None or (asked is not None and not _means(asked, code, names, plan.prefix)) or not (found := read(anchor)):
                     continue
-                old = slots[take.slot]
-                if old is None and not take.many:
-                    slots[take.slot] = found
-                elif old != found:
-                    shape.put(slots, take.slot, found, self.findings)
+                if many or slots[slot] is not None:
+                    shape.put(slots, slot, found, self.findings)
+                else:
+                    slots[slot] = found
 
     def _close(self, rows: list[_Row], *, cluster: bool = False) -> None:
         """Ends the rows that are open; with `cluster` an organizer begins, whose observations belong together in any order."""
@@ -175,14 +169,14 @@ class _Walk:
         return fields
 
 
-def _means(take: Take, code: etree._Element, names: frozenset[str], prefix: str) -> bool:
+def _means(asked: Asked, code: etree._Element, names: frozenset[str], prefix: str) -> bool:
     """Whether an observation with this code, in a section of these names, is what the locator means."""
-    if take.sections and not take.sections & names:
+    if asked.sections and not asked.sections & names:
         return False
-    if not take.role:
+    if not asked.role:
         return True
     qualifiers = [q.get("displayName", "").strip() for q in code.iterfind(f"{prefix}qualifier/{prefix}name")]
-    return take.role in qualifiers if qualifiers else take.role == code.get("displayName", "").strip()
+    return asked.role in qualifiers if qualifiers else asked.role == code.get("displayName", "").strip()
 
 
 def _names(section: etree._Element, prefix: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ TEST_KEY = b"yifang-golden-files-and-map-run!"
 _PAD = bytes(range(256))
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [a + b for a in _LETTERS for b in _LETTERS]
-_SHIFTS = range(120, -1, -10)
+_THIRTY = (1 << 30) - 1
 
 
 class IdScheme:
@@ -34,8 +34,7 @@ class IdScheme:
         inner.update("\x1f".join((type_, namespace, *parts)).encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        bits = int.from_bytes(outer.digest()[:16], "big") << 2  # 26 base32 letters, two at a time
-        return "y" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+        return _letters(outer.digest())
 
     def identify(self, type_: str, namespace: str) -> Callable[[Sequence[str]], tuple[str, str]]:
         """A function from the parts to (`derive`, `value`) of one kind of resource, with what never changes hashed beforehand."""
@@ -47,9 +46,8 @@ class IdScheme:
             inner, hashed = begun.copy(), outer.copy()
             inner.update(joined.encode())
             hashed.update(inner.digest())
-            bits = int.from_bytes(hashed.digest()[:16], "big") << 2
             value = joined.replace("\x1f", "/") if "%" not in joined and "/" not in joined else self.value(parts)
-            return "y" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS]), value
+            return _letters(hashed.digest()), value
 
         return identified
 
@@ -64,3 +62,13 @@ class IdScheme:
         if "%" not in joined and "/" not in joined:
             return joined.replace("\x1f", "/")
         return "/".join(p.replace("%", "%25").replace("/", "%2F") for p in parts)
+
+
+def _letters(digest: bytes) -> str:
+    """`y` and 26 base32 letters of the first 128 bits: thirty bits at a time, so that numbers stay small, then two letters at a time."""
+    bits = int.from_bytes(digest[:16], "big") << 2
+    a, b, c, d, pairs = bits >> 100, bits >> 70 & _THIRTY, bits >> 40 & _THIRTY, bits >> 10 & _THIRTY, _PAIRS
+    return (
+        f"y{pairs[a >> 20]}{pairs[a >> 10 & 1023]}{pairs[a & 1023]}{pairs[b >> 20]}{pairs[b >> 10 & 1023]}{pairs[b & 1023]}"
+        f"{pairs[c >> 20]}{pairs[c >> 10 & 1023]}{pairs[c & 1023]}{pairs[d >> 20]}{pairs[d >> 10 & 1023]}{pairs[d & 1023]}{pairs[bits & 1023]}"
+    )

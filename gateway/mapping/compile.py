@@ -97,8 +97,10 @@ class Compiled:
             dataset = self.plan.dataset
             names[name] = Persons(person, dataset, self.terms.identifiers, env.authority, ids.base, context.portable, reports.fault)
         for name, (kind, type_, namespace) in program.keyed.items():
-            maker = _reference if kind == "ref" else _key
-            names[name] = maker(type_, namespace, context)
+            if kind == "ref":
+                names[name] = _reference(type_, namespace, context)
+            else:  # parts -> (id, identifier value)
+                names |= {name: ids.identify(type_, namespace), f"{name}_system": ids.system(namespace)}
         return names
 
 
@@ -111,17 +113,6 @@ _RUNTIME = "part whole as_text raw_of compare any_is at below clears lost_since 
 def _callable(function: Function, env: Env) -> Callable[..., Any]:
     call = functools.partial(function.call, env) if function.env else function.call
     return functools.lru_cache(maxsize=MEMO)(call) if function.memo else call
-
-
-def _key(type_: str, namespace: str, context: MapContext) -> Callable[[tuple[str, ...]], tuple[str, str, str]]:
-    """parts -> (id, identifier system, identifier value)."""
-    system, identify = context.ids.system(namespace), context.ids.identify(type_, namespace)
-
-    def key(parts: tuple[str, ...]) -> tuple[str, str, str]:
-        id_, value = identify(parts)
-        return id_, system, value
-
-    return key
 
 
 def _reference(type_: str, namespace: str, context: MapContext) -> Callable[[tuple[str, ...]], dict[str, Any]]:

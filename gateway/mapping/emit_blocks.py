@@ -178,19 +178,20 @@ class _MapWriter:
                 out.put(f"no_key(A, {key.line}, {parts})")
                 self._lost(block, "")
             with out.under("else:"):
-                self._write(block, f"{made}({parts})")
+                self._write(block, made, parts)
         else:
-            self._write(block, f"{made}({parts})")
+            self._write(block, made, parts)
 
-    def _write(self, block: plan.BlockPlan, made: str) -> None:
+    def _write(self, block: plan.BlockPlan, made: str, parts: str) -> None:
         out, key = self.out, self._key(block)
         head = f"b = {{'resourceType': {block.type!r}"
-        out.put(f"k, s, w = {made}")
+        out.put(f"k, w = {made}({parts})")
         self._mark()
+        identifier = f"{{'system': {made}_system, 'value': w}}"
         if key.slot is None:
             out.put(head + "}")
         else:
-            out.put(head + (", 'identifier': [{'system': s, 'value': w}]}" if key.slot.many else ", 'identifier': {'system': s, 'value': w}}"))
+            out.put(head + f", 'identifier': {f'[{identifier}]' if key.slot.many else identifier}}}")
             if out.explain:
                 reads = [self.bodies.reads(p) for p in key.parts]
                 where = "identifier[0]" if key.slot.many else "identifier"

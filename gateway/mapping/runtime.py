@@ -101,14 +101,8 @@ class Limits:
     def __call__(self, findings: list[Finding], line: int, body: Mapping[str, Any]) -> bool:
         """Whether the Observation is beyond what is possible and must wait for a person; beyond alarm limits it is noted."""
         quantity = body.get("valueQuantity")
-        if quantity is None or "value" not in quantity:
+        if quantity is None or (value := quantity.get("value")) is None or (item := self._item(body)) is None:
             return False
-        for coding in body.get("code", {}).get("coding", ()):
-            if coding.get("system") == LOINC and (item := self.items.get(coding["code"])):
-                break
-        else:
-            return False
-        value = quantity["value"]
         if type(value) is not Decimal:
             value = Decimal(value)
         if (code := quantity.get("code")) and item.ucum and code != item.ucum:
@@ -116,18 +110,27 @@ class Limits:
                 value = convert(value, code, item.ucum, item.molar_mass)
             except UnitError:
                 return False
-        info = self.reports.plan.lines[line]
-        shown = f"{item.display} {value} {item.ucum}"
         if beyond(value, item.possible_low, item.possible_high):
             span = f"{item.possible_low or '无下限'} 到 {item.possible_high or '无上限'}"
-            message = f"{shown} 超出可能范围({span}), 这一项暂扣等人核对; 请核对数值和单位后更正重发"
-            findings.append(Finding("impossible-value", "drop", message, "Observation.valueQuantity", self._source(info.block), str(info.place)))
+            text = f"超出可能范围({span}), 这一项暂扣等人核对; 请核对数值和单位后更正重发"
+            findings.append(self._finding("impossible-value", "drop", line, item, value, text))
             return True
         if beyond(value, item.alarm_low, item.alarm_high):
             span = f"{item.alarm_low or '无下限'} 到 {item.alarm_high or '无上限'}"
-            message = f"{shown} 超出警戒范围({span}); 请尽快处置"
-            findings.append(Finding("alarm-value", "note", message, "Observation.valueQuantity", self._source(info.block), str(info.place)))
+            findings.append(self._finding("alarm-value", "note", line, item, value, f"超出警戒范围({span}); 请尽快处置"))
         return False
+
+    def _item(self, body: Mapping[str, Any]) -> Item | None:
+        """The laboratory item of the Observation's first LOINC code that has limits."""
+        for coding in body.get("code", {}).get("coding", ()):
+            if coding.get("system") == LOINC and (item := self.items.get(coding["code"])):
+                return item
+        return None
+
+    def _finding(self, code: str, severity: Severity, line: int, item: Item, value: Decimal, text: str) -> Finding:
+        info = self.reports.plan.lines[line]
+        message = f"{item.display} {value} {item.ucum} {text}"
+        return Finding(code, severity, message, "Observation.valueQuantity", self._source(info.block), str(info.place))
 
     def _source(self, block: str) -> str:
         lines = [i for i in self.reports.plan.lines if i.block == block and i.target.startswith("Observation.value")]

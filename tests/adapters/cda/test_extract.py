@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from io import BytesIO
 
@@ -167,3 +168,35 @@ def test_a_narrative_stands_in_for_a_missing_entry() -> None:
 def test_a_patient_without_name_element_is_no_crash() -> None:
     text = laboratory(Laboratory(person=replace(Person(), name="")))
     assert "姓名" not in one(text).fields
+
+
+def test_a_document_is_read_alike_however_it_declares_the_namespace() -> None:
+    usual = laboratory(Laboratory(items=ITEMS))
+    declared = '<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    assert usual.count(declared) == 1
+    prefixed = re.sub(r"<(/?)(?=[A-Za-z])", r"<\1v3:", usual).replace(' xmlns="', ' xmlns:v3="')
+    others = (
+        usual.replace(declared, "<ClinicalDocument xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"\n\txmlns = 'urn:hl7-org:v3'"),
+        usual.replace("<title>", '<title xmlns="urn:hl7-org:v3">'),
+        usual.replace("<title>", "<!-- urn:hl7-org:v3 --><title>"),
+        usual.replace(declared, "<!-- <ClinicalDocument> -->" + declared),
+        prefixed,
+    )
+    for text in others:
+        assert text != usual
+        assert told(one(text).fields) == told(one(usual).fields)
+
+
+def test_text_that_mentions_the_namespace_stays_as_it_is() -> None:
+    extract = adapter.compile([small({"标题": "title"})])
+    document = '<ClinicalDocument><code code="C0007"/><title>请写 xmlns="urn:hl7-org:v3"</title></ClinicalDocument>'
+    (row,) = extract(document.encode())
+    assert row.fields == {"标题": '请写 xmlns="urn:hl7-org:v3"'}
+
+
+def test_an_element_of_another_namespace_is_not_taken_for_one_of_the_document() -> None:
+    extract = adapter.compile([small({"标题": "title"})])
+    for declared in ("", ' xmlns="urn:hl7-org:v3"'):
+        document = f'<ClinicalDocument{declared}><code code="C0007"/><title xmlns="urn:other">甲</title><title>乙</title></ClinicalDocument>'
+        (row,) = extract(document.encode())
+        assert row.fields == {"标题": "乙"}

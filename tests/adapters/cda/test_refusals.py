@@ -109,3 +109,9 @@ def test_the_bytes_decide_the_encoding_and_a_wrong_declaration_is_remarked(decla
 def test_a_byte_order_mark_is_no_fault() -> None:
     (row,) = EXTRACT(b"\xef\xbb\xbf" + GOOD.encode())
     assert row.fields["姓名"] == "欧阳示例"
+
+
+def test_a_fault_is_told_at_its_place_in_the_bytes_that_came() -> None:
+    finding = refusal(b'<ClinicalDocument xmlns="urn:hl7-org:v3"><code code="C0007"/><title>&nothing;</title></ClinicalDocument>')
+    assert finding.code == "not-xml"
+    assert "第 1 行第 78 列" in finding.message  # behind the entity
