@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,11 @@ ALONE = 2
 """Failed attempts after which a lane travels alone, so that it holds up no other."""
 TAKE_APART = 5
 """Failed attempts after which a fault that may pass is taken for one resource's own, and the set is taken apart."""
+GATHER = 0.1
+"""Seconds from one round's begin to that of the next, over all workers of a destination, as long as fewer than LANES are due: what comes
+in the meantime travels together. The first after a silence goes at once."""
+IDLE = 0.5
+"""Seconds after which a worker that found nothing looks again."""
 LEASE = timedelta(minutes=1)
 BUSY = 0.2
 """Seconds until a lane is due again whose resources refer to one that another worker delivers at this moment."""
@@ -62,6 +68,7 @@ class Sender:
         base: str,
         clock: Clock,
         chance: Callable[[], float] = random.random,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.database = database
         self.destination = destination
@@ -69,12 +76,15 @@ class Sender:
         self.base = base
         self.clock = clock
         self.chance = chance
+        self.timer = timer
         self.pace = Pace(destination.retry_first, destination.retry_limit)
         self.lease = max(LEASE, timedelta(seconds=3 * destination.timeout))
         self.log = logger("outbox")
         self._wake = threading.Event()
         self._begun = threading.Lock()
         self._fresh = True
+        self._choosing = threading.Lock()
+        self._last = timer() - GATHER  # when the last round began
         self._token = secrets.token_hex(4)  # two processes on one database have workers of different names
         self._failures = 0  # rounds in a row that the server as a whole failed
         self._until = datetime.min.replace(tzinfo=UTC)  # the server is left alone until then
@@ -173,18 +183,29 @@ class Sender:
                 deliveries.abandon(self.database, self.destination.name)
             self._fresh = False
 
-    def run(self, stop: threading.Event, worker: str, idle: float = 0.5) -> None:
+    def run(self, stop: threading.Event, worker: str, idle: float = IDLE) -> None:
         """Steps until stopped; looks again after `idle` seconds, or at once when woken."""
         while not stop.is_set():
             try:
                 self.recover()
-                busy = self.step(f"{self._token}-{worker}")
+                pause = self._pause(idle)
+                if not pause and not self.step(f"{self._token}-{worker}"):
+                    pause = idle
             except Exception as e:  # a bug or a database that is away must not end deliveries for good
                 self.log.error("delivery round failed", destination=self.destination.name, exc_info=e)
-                busy = False
-            if not busy:
-                self._wake.wait(idle)
+                pause = idle
+            if pause:
+                self._wake.wait(pause)
                 self._wake.clear()
+
+    def _pause(self, idle: float) -> float:
+        """Seconds until a worker should look again; 0: a round may begin now. Looking reads only: what is idle locks nobody out."""
+        with self._choosing:
+            due = deliveries.claimable(self.database, self.destination.name, self.clock.now(), LANES)
+            pause = idle if not due else 0.0 if due == LANES else max(0.0, self._last + GATHER - self.timer())
+            if not pause:
+                self._last = self.timer()
+            return pause
 
     def wake(self) -> None:
         """There is something new."""
