@@ -10,20 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Protocol, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ValidationInfo
 
 from gateway.clock import Clock
 from gateway.config import SourceConfig
 from gateway.errors import Finding
 from gateway.record import Incoming, Receipt, Row
 
-__all__ = ["Adapter", "BaseModel", "Extract", "Feed", "GroupLayout", "Intake", "Layout", "SourceConfig"]
+__all__ = ["Adapter", "BaseModel", "Extract", "Feed", "GroupLayout", "Intake", "Layout", "LocalPath", "SourceConfig", "local"]
 
 Extract = Callable[[bytes | BinaryIO], Iterator[Row]]
 """Whole message in, rows out, lazily: memory stays bounded when the content is a stream. Raises `Refused` when the message as a whole
 cannot be read (undecodable, not XML, DOCTYPE, unknown message type); a fault of one row is a finding of that row and the rest goes on."""
+
+
+def local(path: Path, info: ValidationInfo) -> Path:
+    """A path of [source.options] as the gateway uses it: a relative one is taken from the folder of the configuration file, which is
+    `folder` of the validation context."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path
+
+
+LocalPath = Annotated[Path, AfterValidator(local)]
+"""Type of every option that is a path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from gateway.errors import ConfigError
 
@@ -140,6 +140,7 @@ class Config(Section):
     source: list[SourceConfig] = Field(default_factory=list, description="Feeds.")
     destination: list[DestinationConfig] = Field(default_factory=list, description="FHIR servers to deliver to; none: the gateway stands alone.")
     client: list[ClientConfig] = Field(default_factory=list, description="Callers of the API; none: the one `demo` caller from loopback.")
+    _folder: Path = PrivateAttr(Path())
 
     @field_validator("zone")
     @classmethod
@@ -171,6 +172,17 @@ class Config(Section):
                 if name not in known:
                     raise ValueError(f"[[source]] {source.name}: tokens names `{name}`, but there is no [[client]] of that name")
         return self
+
+    @property
+    def folder(self) -> Path:
+        """The file's folder, which relative paths are taken from; those in the `options` of a source too."""
+        return self._folder
+
+    def anchored(self, folder: Path) -> Config:
+        """The same configuration as that of a file in this folder."""
+        made = self.model_copy()
+        made._folder = folder
+        return made
 
     def source_named(self, name: str) -> SourceConfig:
         """The source of that name; ConfigError when there is none."""
@@ -212,10 +224,15 @@ def parse(raw: dict[str, Any], path: Path = Path("yifang.toml")) -> Config:
         raise ConfigError("\n".join(lines)) from e
     root = path.parent
     store = config.store.model_copy(update={"data": root / config.store.data, "database": secret(config.store.database)})
-    destinations = [d.model_copy(update={"authorization": secret(d.authorization)}) for d in config.destination]
+    destinations = [d.model_copy(update={"authorization": secret(d.authorization), "verify": _bundle(d.verify, root)}) for d in config.destination]
     mappings = root / config.mappings if config.mappings else None
     log = config.log.model_copy(update={"file": root / config.log.file if config.log.file else None})
-    return config.model_copy(update={"store": store, "destination": destinations, "mappings": mappings, "log": log})
+    return config.model_copy(update={"store": store, "destination": destinations, "mappings": mappings, "log": log}).anchored(root)
+
+
+def _bundle(verify: bool | str, root: Path) -> bool | str:
+    """TLS verification with the CA bundle's path taken from the file's folder."""
+    return verify if isinstance(verify, bool) else str(root / verify)
 
 
 def secret(value: str | None) -> str | None:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.adapter import Feed
+from gateway.adapter import Feed, LocalPath
 from gateway.errors import Finding, TransientError
 from gateway.record import Incoming, Receipt
 
@@ -40,7 +40,9 @@ class FolderOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folder: Path = Field(description="Folder that is watched; created when it is not there.")
+    folder: LocalPath = Field(
+        description="Folder that is watched; created when it is not there. A relative path is taken from the folder of `yifang.toml`."
+    )
     pattern: list[str] = Field(default_factory=lambda: ["*"], description="File names taken, e.g. `*.xlsx`; temporary names never are.")
     poll: float = Field(2.0, gt=0, description="Seconds between looks at the folder.")
     settle: float = Field(1.0, ge=0, description="A file is read when its size and time stood still for this many seconds.")

@@ -137,7 +137,7 @@ async def _keep_running(service: Service, index: int) -> None:
     intake = site.gateway.intake(source.name)
     feed = Feed(
         source=source,
-        options=adapter_options(source, site.adapters),
+        options=adapter_options(site.config, source, site.adapters),
         layouts=site.gateway.binding(source.name).layouts,
         intake=intake,
         clock=site.clock,

@@ -34,14 +34,15 @@ def checked(files: MapFiles, adapters: Adapters) -> Catalogue:
     return catalogue
 
 
-def adapter_options(source: SourceConfig, adapters: Adapters) -> BaseModel:
-    """The adapter's options of a source, validated; ConfigError names the source and the key."""
+def adapter_options(config: Config, source: SourceConfig, adapters: Adapters) -> BaseModel:
+    """The adapter's options of a source, validated; relative paths in them are taken from the configuration file's folder. ConfigError names
+    the source and the key."""
     adapter = adapters.get(source.adapter)
     if adapter is None:
         known = "、".join(sorted(adapters))
         raise ConfigError(f"[[source]] {source.name}: 没有名为 {source.adapter} 的适配器; 已安装: {known}")
     try:
-        return adapter.options.model_validate(source.options)
+        return adapter.options.model_validate(source.options, context={"folder": config.folder})
     except ValidationError as e:
         lines = [f"[[source]] {source.name}: options.{'.'.join(str(p) for p in f['loc'])}: {f['msg']}" for f in e.errors()]
         raise ConfigError("\n".join(lines)) from e
@@ -80,7 +81,7 @@ class Site:
         source of the configuration is bound, so that a wrong profile or locator is told now and not at the first message; a set that is
         about to be replaced need not know the sources."""
         clock = clock or SystemClock()
-        options = [adapter_options(s, adapters) for s in config.source]
+        options = [adapter_options(config, s, adapters) for s in config.source]
         assert len(options) == len(config.source)
         database = Database.open(config.store)
         try:

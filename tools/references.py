@@ -86,8 +86,8 @@ def configuration() -> str:
         "",
         GENERATED,
         "One file, checked whole at start: an unknown key, a wrong type or a contradiction is named with its place and the gateway does not start.",
-        "Relative paths of keys on this page are taken from the file's folder; paths in a source's `options` from the working directory: write",
-        "them absolute. A value `env:NAME` of `store.database`, `authorization` and of options that say so is read from the environment: secrets",
+        "Relative paths are taken from the file's folder, those in a source's `options` too (a watched folder, an SQLite file).",
+        "A value `env:NAME` of `store.database`, `authorization` and of options that say so is read from the environment: secrets",
         "never stand in the file.",
         "What stands in `options` is on the page of the adapter: [sqlview](adapters/sqlview.md), [hl7v2](adapters/hl7v2.md), [cda](adapters/cda.md), "
         "[sheet](adapters/sheet.md), [restjson](adapters/restjson.md).",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.adapter import LocalPath
 from gateway.folder import FolderOptions
 
 __all__ = ["NO_FOLDER", "Options", "ProfileOptions"]
@@ -17,7 +18,7 @@ NO_FOLDER = Path()
 class Options(FolderOptions):
     """[source.options] of a source with adapter = "cda"."""
 
-    folder: Path = Field(NO_FOLDER, description="Folder that is watched; left out: documents come by POST only.")
+    folder: LocalPath = Field(NO_FOLDER, description="Folder that is watched; left out: documents come by POST only.")
     pattern: list[str] = Field(default_factory=lambda: ["*.xml", "*.cda"], description="File names taken, e.g. `*.xml`.")
 
 

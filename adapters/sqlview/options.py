@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
+from gateway.adapter import local
 
 __all__ = ["SqlViewOptions", "SqlViewProfileOptions"]
 
@@ -20,7 +23,10 @@ class SqlViewOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = Field(description="SQLAlchemy URL of the front-end database; `env:NAME` reads it from there.", repr=False)
+    url: str = Field(
+        description="SQLAlchemy URL of the front-end database, an SQLite path relative to the folder of `yifang.toml`; `env:NAME` reads it.",
+        repr=False,
+    )
     poll: float = Field(10.0, gt=0, description="Seconds between polls.")
     batch: int = Field(500, ge=1, le=10_000, description="Rows a message.")
     timeout: float = Field(30.0, gt=0, description="Seconds a query or a lock is waited for.")
@@ -30,17 +36,19 @@ class SqlViewOptions(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _url(cls, value: str) -> str:
+    def _url(cls, value: str, info: ValidationInfo) -> str:
         if value.startswith("env:"):
             found = os.environ.get(value[4:])
             if found is None:
                 raise ValueError(f"环境变量 {value[4:]} 未设置")
             value = found
         try:
-            make_url(value)
+            url = make_url(value)
         except ArgumentError as fault:
             raise ValueError("不是合法的 SQLAlchemy URL, 应如 postgresql+psycopg://user@host/database") from fault
-        return value
+        if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+            return value
+        return url.set(database=str(local(Path(url.database), info))).render_as_string(hide_password=False)
 
 
 class SqlViewProfileOptions(BaseModel):

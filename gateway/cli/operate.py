@@ -73,7 +73,7 @@ def with_options(config: Config, host: str | None, port: int | None, data: Path 
     raw["http"] |= {k: v for k, v in (("host", host), ("port", port)) if v is not None}
     raw["store"] |= {k: v for k, v in (("data", data), ("database", database)) if v is not None}
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(raw).anchored(config.folder)
     except ValidationError as e:
         raise ConfigError("\n".join(f"--{f['loc'][-1]}: {f['msg'].removeprefix('Value error, ')}" for f in e.errors())) from e
 
