@@ -4,8 +4,8 @@ A sender that needs only durability (HL7 v2) waits for one small row; mapped wor
 acknowledgement would take as long as the mapping that it was to be spared. So messages to be stored ahead of their records have
 a transaction of their own, taken first, and while they come, groups of other work are small. When they come faster than they can be
 mapped, so that a backlog grows in any case, work whose sender is answered already stands back, as long as nobody waits for anything behind
-it and for at most PATIENCE. Other work is never starved: it has every second turn. Mapped work keeps the order in which it came.
-Commands that may join a group (they touch nothing that a map writes) go with the next one.
+it and for at most PATIENCE, after which it has half of the time. Other work is never starved: it has every second turn. Mapped work keeps
+the order in which it came. Commands that may join a group (they touch nothing that a map writes) go with the next one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["LOOK", "PATIENCE", "QUIET", "Turns"]
 QUIET = 0.05
 """Seconds after the last store was answered until answered work goes on."""
 PATIENCE = 5.0
-"""Seconds that answered work stands back at most."""
+"""Seconds that answered work stands back before it has half of the time."""
 LOOK = 0.005
 """Seconds between looks whether it still has to."""
 RECENT = 8
@@ -54,6 +54,7 @@ class Turns:
         self._last = self._answered = -PATIENCE  # when the last store came, and was answered: until then its sender could send no more
         self._began: float | None = None  # when the present group of other work was taken
         self._spent = 0.0  # seconds in such groups
+        self._share = -PATIENCE  # until when stores have had as long as the last of them
         self._cost = COST
         self._stores_last = False
         self._closing = False
@@ -107,6 +108,7 @@ class Turns:
                 return
             seconds, self._began = now - self._began, None
             self._spent += seconds
+            self._share = now + seconds
             if messages := sum(w.message is not None for w in group):
                 self._cost += (seconds / messages - self._cost) / 8
 
@@ -117,9 +119,10 @@ class Turns:
     def pressed(self, since: float) -> bool:
         """Whether work whose sender was answered should stand back; since: when it was accepted (monotonic)."""
         now = self._now()
-        if self._closing or now - since >= PATIENCE or (now - self._answered >= QUIET and not self._stores):
+        if self._closing or (now - self._answered >= QUIET and not self._stores):
             return False
-        return self._stored[-1] - self._stored[0] < self._cost * (RECENT - 1)
+        fast = self._stored[-1] - self._stored[0] < self._cost * (RECENT - 1)
+        return fast and (now - since < PATIENCE or now < self._share)
 
     def take(self, seconds: float) -> list[Work] | None:
         """What to write next, either stores alone or other work; [] when nothing came for so many seconds, None at the end."""

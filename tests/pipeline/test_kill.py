@@ -161,9 +161,15 @@ def test_what_mllp_acknowledged_survives_a_kill_and_stands_once(place: Place) ->
         caller.join(PATIENCE)
     assert 40 < len(accepted) < total
     process.wait()
-    durable = {digest for (digest,) in place.rows("SELECT digest FROM message WHERE state IN ('mapped', 'partly')")}
-    assert {sha256(oru(n)).hexdigest() for n in accepted} <= durable
+    durable = dict(place.rows("SELECT digest, state FROM message"))
+    assert {sha256(oru(n)).hexdigest() for n in accepted} <= durable.keys()
+    assert set(durable.values()) <= {"processing", "mapped"}
+    left = place.rows("SELECT id FROM message WHERE state = 'processing' ORDER BY id")
+    assert left, "messages were acknowledged ahead of their records"
     process = place.run("serve")
+    place.until(lambda: place.rows("SELECT count(*) FROM message WHERE state = 'processing'") == [(0,)])
+    assert dict(place.rows("SELECT digest, state FROM message")) == dict.fromkeys(durable, "mapped")
+    assert [row for row in place.rows("SELECT message FROM record_version ORDER BY id") if row in left] == left
     place.until(lambda: listening(place.mllp))
     again: set[int] = set()
     send(place.mllp, list(range(total)), again)  # the sender repeats everything: it cannot know what was stored unanswered

@@ -14,6 +14,7 @@ from adapters.hl7v2.client import MllpClient, send
 from adapters.hl7v2.framing import envelope
 from adapters.hl7v2.options import Options
 from gateway.errors import TransientError
+from gateway.record import Incoming, Receipt
 from tests.adapters.hl7v2.layouts import message, oru
 from tests.adapters.intake import RecordingIntake, Running, start, until
 
@@ -93,6 +94,44 @@ async def test_what_cannot_be_taken_is_ar_and_kept(content: bytes, options: dict
             assert f"size={len(content)}".encode() in intake.committed[0].content
         else:
             assert intake.committed[0].content == content
+
+
+class Early(RecordingIntake):
+    """An intake that always has others in work: it answers as soon as a message is durable, when its sender needs no more."""
+
+    def _commit(self, incoming: Incoming) -> Receipt:
+        receipt = super()._commit(incoming)
+        return Receipt(receipt.message, "accepted") if incoming.waits_for == "stored" and incoming.refused is None else receipt
+
+
+@pytest.mark.parametrize(("version", "codec"), [("2.3.1", "gb18030"), ("2.5.1", "utf-8")])
+async def test_a_message_answered_before_it_is_mapped_is_aa_that_says_so(version: str, codec: str) -> None:
+    body = "PID|1||A1||张三\rOBX|1|NM|A||1||||||F\r"
+    content = message(body, version=version, charset="GB 18030-2000" if codec == "gb18030" else "UNICODE UTF-8", codec=codec)
+    async with listening(Early(adapter.compile([oru()]))) as (port, _, _running):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(envelope(content))
+        reply = (await reader.readuntil(b"\x1c\r")).decode(codec)
+        writer.close()
+    assert "MSA|AA|M1|报文已存储, 随后映射" in reply
+    assert "ERR|" not in reply
+
+
+async def test_what_is_ar_is_known_before_a_message_is_answered_early() -> None:
+    for content in (message().replace(b"ORU^R01", b"SIU^S12"), b"MSH|^~\\&|LIS|H1|||2026||ORU^R01|U1|P|2.4\rPID|1||\xff\xfe\r", b"no message"):
+        async with listening(Early(adapter.compile([oru()]))) as (port, intake, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(envelope(content))
+            assert b"MSA|AR|" in await reader.readuntil(b"\x1c\r")
+            writer.close()
+            assert intake.committed[0].incoming.refused is not None
+
+
+async def test_several_messages_in_one_frame_wait_for_their_outcomes() -> None:
+    async with listening(Early(adapter.compile([oru()]))) as (port, intake, _):
+        reply = await send("127.0.0.1", port, message() + message(control_id="M2").replace(b"ORU^R01", b"SIU^S12"))
+        assert reply.code == "AA" and "unknown-message-type" in reply.content
+        assert intake.committed[0].incoming.waits_for == "outcome"
 
 
 async def test_when_nothing_could_be_stored_the_answer_is_ae_and_a_repeat_is_taken() -> None:
