@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from gateway.fhir.json import encode
@@ -10,11 +11,14 @@ from gateway.http.call import Call, Reply
 from gateway.http.problems import Problem, issue
 from gateway.http.versions import stamped
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
-from gateway.store.api.writes import Writes
+from gateway.store.api.conditions import Conditions
+from gateway.store.api.once import Once
+from gateway.store.api.writes import Replayed, Writes
 from gateway.store.work import Work
 
 __all__ = ["denied", "origin_of", "run", "told_of", "write"]
 
+LONGEST_KEY = 255
 CHANGED = {"created": 201, "updated": 200, "unchanged": 200, "found": 200}
 
 
@@ -33,20 +37,47 @@ def origin_of(call: Call, name: str) -> Origin:
     )
 
 
-async def run(call: Call, writes: Writes, *, alone: bool = False) -> list[Wrote]:
-    """Writes the asks in one transaction; Problem when they are denied. alone: in a transaction that no other request shares."""
+async def run(call: Call, writes: Writes, *, alone: bool = False) -> tuple[list[Wrote], dict[str, str]]:
+    """Writes the asks in one transaction; what was written, and headers of the answer. Problem when they are denied. alone: in a
+    transaction that no other request shares."""
+    writes.once = keyed(call)
     answer = await call.backend.write(Work(command=writes, joins=not alone))
-    result: list[Wrote] | Denied = answer.value
+    result: list[Wrote] | Denied | Replayed = answer.value
     if isinstance(result, Denied):
         raise denied(result)
-    return result
+    if isinstance(result, Replayed):
+        return await call.backend.reading(lambda: [_whole(call, w) for w in result.wrote]), {"Idempotent-Replay": "true"}
+    return result, {}
 
 
-async def write(call: Call, ask: Ask) -> Reply:
-    """One ask, and its answer."""
+def keyed(call: Call) -> Once | None:
+    """The request's Idempotency-Key, bound to caller, method, address and body."""
+    key = call.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= LONGEST_KEY:
+        zh = f"Idempotency-Key 应为 1 到 {LONGEST_KEY} 个字符"
+        raise Problem(400, "value", zh, f"Idempotency-Key should have 1 to {LONGEST_KEY} characters")
+    said = "\x1f".join((call.method, *call.path, "?", *(f"{k}={v}" for k, v in call.query), call.header("if-none-exist"))).encode()
+    return Once(call.caller.client, key, hashlib.sha256(said + b"\x1f" + call.body).hexdigest())
+
+
+def _whole(call: Call, wrote: Wrote) -> Wrote:
+    """What was written, with its content."""
+    if not wrote.version:
+        return wrote
+    found = call.backend.reads.version(wrote.type, wrote.id, wrote.version, call.scope)
+    return wrote if found is None or found[2] else replace(wrote, content=found[3])
+
+
+async def write(call: Call, ask: Ask, resolve: Conditions | None = None) -> Reply:
+    """One create or update, and its answer."""
     backend = call.backend
-    writes = Writes([ask], origin_of(call, f"{call.method} {call.type}"), backend.site.config.base, backend.rids)
-    return told_of(call, (await run(call, writes))[0])
+    writes = Writes([ask], origin_of(call, f"{call.method} {call.type}"), backend.site.config.base, backend.rids, resolve)
+    wrote, headers = await run(call, writes, alone=resolve is not None)
+    reply = told_of(call, wrote[0])
+    reply.headers |= headers
+    return reply
 
 
 def told_of(call: Call, wrote: Wrote) -> Reply:
@@ -105,5 +136,7 @@ _DENIALS = {
     "dangling": (422, "not-found", "引用的 {name} 不存在(http.check_references 已开启); 请先写入它, 或与它同放一个事务",
                  "{name} is referred to and does not exist (http.check_references is on); write it first, or in the same transaction"),
     "twice": (400, "duplicate", "同一事务里 {name} 出现了两次; 请合并为一条", "{name} stands twice in one transaction"),
+    "key-reused": (422, "business-rule", "这个 Idempotency-Key 已用于另一个请求; 新的请求请用新的键",
+                   "This Idempotency-Key came with another request; use a new key for a new request"),
     "id-differs": (400, "invalid", "请求体的 id 与条件匹配到的 {name} 不符", "The body's id is not that of the match, {name}"),
 }  # fmt: skip

@@ -1,8 +1,8 @@
-"""Reads of resources on the hot path: fixed statements on a connection a thread (https://hl7.org/fhir/R4/http.html#read, #vread, #history)."""
+"""Reads of resources on the hot path: fixed statements on connections of their own (https://hl7.org/fhir/R4/http.html#read, #vread, #history)."""
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -66,17 +66,14 @@ class Reads:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.sqlite = database.dialect == "sqlite"
-        self._local = threading.local()
-        self._open: list[Any] = []
-        self._lock = threading.Lock()
+        self._idle: deque[Any] = deque()
+        self._closed = False
 
     def close(self) -> None:
-        """Closes the connections of all threads."""
-        with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-        self._local = threading.local()
+        """Closes the connections; one that is just read from is closed after that."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
     def current(self, type_: str, id_: str, scope: Scope) -> tuple[int, int, bool, bytes] | None:
         """(version, time in µs, deleted, content) of the current version; None when there never was one."""
@@ -149,22 +146,30 @@ class Reads:
     def _rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         text = statement if self.sqlite else statement.replace("?", "%s")
         try:
-            return self._connection().execute(text, parameters).fetchall()  # type: ignore[no-any-return]  # both drivers give lists
+            connection = self._idle.pop()  # atomic: a connection serves one thread at a time
+        except IndexError:
+            return self._anew(text, parameters)
+        try:
+            rows: list[Any] = connection.execute(text, parameters).fetchall()
         except self.database.away:
-            self._forget()
-            return self._connection().execute(text, parameters).fetchall()  # type: ignore[no-any-return]  # both drivers give lists
-
-    def _connection(self) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self.database.raw()
-            with self._lock:
-                self._open.append(connection)
-        return connection
-
-    def _forget(self) -> None:
-        connection, self._local.connection = getattr(self._local, "connection", None), None
-        if connection is not None:
-            with self._lock:
-                self._open = [c for c in self._open if c is not connection]
             connection.close()
+            return self._anew(text, parameters)
+        self._back(connection)
+        return rows
+
+    def _anew(self, text: str, parameters: Sequence[Any]) -> list[Any]:
+        """The same on a connection opened just now."""
+        connection = self.database.raw()
+        try:
+            rows: list[Any] = connection.execute(text, parameters).fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        self._back(connection)
+        return rows
+
+    def _back(self, connection: Any) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)

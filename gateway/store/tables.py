@@ -130,6 +130,7 @@ resource_history = Table(
     Column("deleted", Boolean, nullable=False),
     Column("record", Id),
     Column("content", LargeBinary, nullable=False),
+    Index("ix_resource_history_seq", "seq"),
     sqlite_with_rowid=False,
 )
 
@@ -345,4 +346,16 @@ quality_control = Table(
     Column("message", Id, nullable=False),
     Column("time", Id, nullable=False),
     Column("fields", Text, nullable=False),
+)
+
+request_log = Table(
+    "request_log",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("key", Text, primary_key=True),  # Idempotency-Key of the client's request
+    Column("digest", Text, nullable=False),  # of method, address and body
+    Column("answer", Text, nullable=False),  # JSON [[type, id, version, time, how], ...]: what the request wrote
+    Column("time", Id, nullable=False),
+    Index("ix_request_log_time", "time"),
+    sqlite_with_rowid=False,
 )

@@ -8,11 +8,11 @@ from typing import Any, Literal
 __all__ = ["Ask", "Denied", "Origin", "Why", "Wrote"]
 
 Body = dict[str, Any]
-Why = Literal["version", "exists", "many", "unmatched", "unknown", "gone", "replaced", "spoken-for", "dangling", "twice", "id-differs"]
+Why = Literal["version", "exists", "many", "unmatched", "unknown", "gone", "replaced", "spoken-for", "dangling", "twice", "id-differs", "key-reused"]
 """version: If-Match names another version · exists: If-None-Match: * and it is there · many: the criteria match several · unmatched: they
 match none · unknown: never was · gone: deleted · replaced: a Patient that was linked to another · spoken-for: a Patient that records speak
 of cannot be deleted · dangling: a reference that does not resolve, where the site refuses those · twice: one resource asked for twice in a
-transaction · id-differs: the body's id is not that of the match."""
+transaction · id-differs: the body's id is not that of the match · key-reused: an Idempotency-Key that came with another request."""
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Ask:
     """One interaction that writes. body: decoded JSON without meta.versionId and meta.lastUpdated, None for a delete. expect: version
     that must be current. absent: it must not exist yet. minted: the id was allotted just now, so nothing can stand there.
     criteria: of a conditional interaction, the search (`identifier=a|b`); then `id` is what a create would get.
-    place: position in a Bundle, 0 when there is none."""
+    settled: it needs no writing, this is the answer. place: position in a Bundle from 1, 0 when there is none."""
 
     kind: Literal["create", "update", "delete"]
     type: str
@@ -30,6 +30,7 @@ class Ask:
     absent: bool = False
     minted: bool = False
     criteria: str = ""
+    settled: Wrote | None = None
     place: int = 0
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from gateway.store.api import patients, spoken
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
 from gateway.store.api.mentions import Rids, patient_named
+from gateway.store.api.once import Once
 from gateway.store.apply import Applier
 from gateway.store.states import ResourceState
 from gateway.store.unit import Unit
 
-__all__ = ["Writes"]
+__all__ = ["Replayed", "Writes"]
 
 ORDER = {"delete": 0, "create": 1, "update": 2}
 """Order of processing (R4: DELETE, POST, PUT or PATCH)."""
@@ -25,11 +26,18 @@ KINDS = {"delete": "api-delete", "create": "api-create", "update": "api-update"}
 Result = list[Wrote] | Denied
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the same request wrote when it came first; without contents."""
+
+    wrote: list[Wrote]
+
+
 @dataclass(slots=True)
 class Writes:
     """The asks of one request. base: of the identifier systems that this deployment issues. rids: what is known of row numbers, shared by
     all requests of a process. resolve: turns criteria into ids, and references to placeholders into references, before anything is
-    looked at; it may deny. check: every local reference of the bodies must resolve."""
+    looked at; it may deny. references: names that must be held here. once: the request's Idempotency-Key."""
 
     asks: list[Ask]
     origin: Origin
@@ -37,13 +45,17 @@ class Writes:
     rids: Rids
     resolve: Callable[[Unit, list[Ask]], Denied | None] | None = None
     references: frozenset[tuple[str, str]] = field(default_factory=frozenset)
-    answer: Callable[[Unit, Result], None] | None = None
+    once: Once | None = None
 
-    def __call__(self, unit: Unit, applier: Applier) -> Result:
+    def __call__(self, unit: Unit, applier: Applier) -> Result | Replayed:
         """Runs inside the writer's transaction."""
+        if self.once is not None:
+            before = self.once.before(unit)
+            if before is not None:
+                return before if isinstance(before, Denied) else Replayed(before)
         result = self._run(unit, applier)
-        if self.answer is not None:
-            self.answer(unit, result)
+        if self.once is not None and not isinstance(result, Denied):
+            self.once.after(unit, result)
         return result
 
     def _run(self, unit: Unit, applier: Applier) -> Result:
@@ -51,7 +63,7 @@ class Writes:
             denied = self.resolve(unit, self.asks)
             if denied is not None:
                 return denied
-        unit.load_resources(names={(a.type, a.id) for a in self.asks if not a.minted and a.id})
+        unit.load_resources(names={(a.type, a.id) for a in self.asks if a.id and not a.minted and a.settled is None})
         for ask in self.asks:
             denied = self._deny(unit, applier, ask)
             if denied is not None:
@@ -63,6 +75,8 @@ class Writes:
 
     def _deny(self, unit: Unit, applier: Applier, ask: Ask) -> Denied | None:
         """Why this ask cannot be written; None when it can."""
+        if ask.settled is not None:
+            return None
         state = unit.by_name.get((ask.type, ask.id))
         version = state.version if state is not None else 0
         gone = state is None or not version or state.deleted
@@ -94,6 +108,9 @@ class Writes:
         changed: list[ResourceState] = []
         wrote: dict[int, Wrote] = {}
         for ask in sorted(self.asks, key=lambda a: ORDER[a.kind]):
+            if ask.settled is not None:
+                wrote[id(ask)] = ask.settled
+                continue
             before = len(unit.changes)
             state = unit.resource(ask.type, ask.id)
             was = state.version and not state.deleted
