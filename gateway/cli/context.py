@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -130,6 +131,25 @@ def run(config: Path, name: str, **arguments: Any) -> Any:
     return Runner(load(config))(name, **arguments)
 
 
+def answering(group: typer.Typer, command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a command of `group` of a function that only says what it takes (its parameters, their help, and its docstring): the command
+    of that name on the site runs with it, and its answer is shown. The configuration and --json come with it."""
+
+    def made(said: Callable[..., None]) -> Callable[..., None]:
+        def call(config: Path, as_json: bool, **taken: Any) -> None:
+            show(run(config, command, **taken), as_json)
+
+        common = {"config": (ConfigPath, DEFAULT), "as_json": (AsJson, False)}
+        own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default) for name, (kind, default) in common.items()]
+        whole = signature(said, eval_str=True)
+        call.__signature__ = whole.replace(parameters=[*whole.parameters.values(), *own])  # type: ignore[attr-defined]  # inspect reads it
+        call.__annotations__, call.__doc__ = {}, said.__doc__
+        group.command(command.rpartition(".")[2])(call)
+        return said
+
+    return made
+
+
 def show(value: Any, as_json: bool, columns: Sequence[tuple[str, str]] = (), title: str = "") -> None:
     """Prints JSON, or a table of the columns (key, heading) of a list of objects, or the pairs of one object."""
     if as_json:
@@ -153,6 +173,8 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "是" if value else "否"
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):  # the parts of a business key
+        return " / ".join(value)
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import track
 
-from gateway.cli.context import DEFAULT, AsJson, ConfigPath, Runner, out, run, show
+from gateway.cli.context import DEFAULT, AsJson, ConfigPath, Runner, answering, out, run, show
 from gateway.config import load
 from gateway.errors import ConfigError
 
 Limit = Annotated[int, typer.Option(min=1, help="At most this many, newest first.")]
+Hold = Annotated[int, typer.Argument(help="Number of the hold.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; kept with the decision.")]
 OPERATOR = "operator"
 
@@ -133,53 +134,33 @@ def holds_list(
     show(run(config, "holds.list", state=state, limit=limit), as_json, columns, "待核对")
 
 
-@holds.command("show")
-def holds_show(hold: Annotated[int, typer.Argument(help="Number of the hold.")], config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+@answering(holds, "holds.show")
+def holds_show(hold: Hold) -> None:
     """Show both sides of a hold: what is there, and what came."""
-    show(run(config, "holds.show", hold=hold), as_json)
 
 
-@holds.command("release")
-def holds_release(
-    hold: Annotated[int, typer.Argument(help="Number of the hold.")], config: ConfigPath = DEFAULT, by: By = OPERATOR, as_json: AsJson = False
-) -> None:
+@answering(holds, "holds.release")
+def holds_release(hold: Hold, by: By = OPERATOR) -> None:
     """Decide that what came is right: it is written."""
-    show(run(config, "holds.release", hold=hold, by=by), as_json)
 
 
-@holds.command("reject")
-def holds_reject(
-    hold: Annotated[int, typer.Argument(help="Number of the hold.")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the decision.")],
-    config: ConfigPath = DEFAULT,
-    by: By = OPERATOR,
-    as_json: AsJson = False,
-) -> None:
+@answering(holds, "holds.reject")
+def holds_reject(hold: Hold, reason: Annotated[str, typer.Option(help="Why; kept with the decision.")], by: By = OPERATOR) -> None:
     """Decide that what came is wrong: it is kept and never written."""
-    show(run(config, "holds.reject", hold=hold, by=by, reason=reason), as_json)
 
 
-@residents.command("link")
+@answering(residents, "residents.link")
 def residents_link(
     first: Annotated[str, typer.Argument(help="Id of a Patient.")],
     second: Annotated[str, typer.Argument(help="Id of the other Patient.")],
-    config: ConfigPath = DEFAULT,
     by: By = OPERATOR,
-    as_json: AsJson = False,
 ) -> None:
     """Decide that two Patients are one person; every reference follows."""
-    show(run(config, "residents.link", first=first, second=second, by=by), as_json)
 
 
-@residents.command("unlink")
-def residents_unlink(
-    patient: Annotated[str, typer.Argument(help="Id of the Patient that was linked away.")],
-    config: ConfigPath = DEFAULT,
-    by: By = OPERATOR,
-    as_json: AsJson = False,
-) -> None:
+@answering(residents, "residents.unlink")
+def residents_unlink(patient: Annotated[str, typer.Argument(help="Id of the Patient that was linked away.")], by: By = OPERATOR) -> None:
     """Take a linked Patient apart again; exactly what came from its sources goes back to it."""
-    show(run(config, "residents.unlink", patient=patient, by=by), as_json)
 
 
 @deliveries.callback()
@@ -199,12 +180,9 @@ def deliveries_list(context: typer.Context, config: ConfigPath = DEFAULT, as_jso
     show(run(config, "deliveries.list"), as_json, columns, "投递")
 
 
-@deliveries.command("resume")
-def deliveries_resume(
-    destination: Annotated[str, typer.Argument(help="Name of the destination.")], config: ConfigPath = DEFAULT, as_json: AsJson = False
-) -> None:
+@answering(deliveries, "deliveries.resume")
+def deliveries_resume(destination: Annotated[str, typer.Argument(help="Name of the destination.")]) -> None:
     """Go on with a paused destination, and try again what it refused."""
-    show(run(config, "deliveries.resume", destination=destination), as_json)
 
 
 @deliveries.command("reconcile")

@@ -18,6 +18,7 @@ def view(hold: StoredHold) -> dict[str, Any]:
         "id": hold.id,
         "source": hold.source,
         "dataset": hold.dataset,
+        "key": list(hold.key),
         "record": hold.record,
         "message": hold.message,
         "position": hold.position,

@@ -13,6 +13,7 @@ from gateway.fhir.json import encode
 from gateway.mapping.activation import verdict
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.files import MapFiles
+from gateway.mapping.persons import portable_reference
 from gateway.site import Site, folder_files
 from gateway.store import map_sets, messages, tables
 
@@ -28,6 +29,9 @@ def explain(site: Site, *, record: int | None = None) -> dict[str, Any]:
     content = messages.opened(site.database, stored, site.config.store.chunk)
     found = binding.record(next(itertools.islice(binding.extract(content), row, None)))
     result, lineage = binding.explain(found, site.gateway.context)
+    for claim in result.claims:  # the writer would find or make the Patient; nothing is written here
+        if claim.numbers:
+            claim.reference |= {"type": "Patient", "reference": portable_reference(found.authority, claim.numbers[0])}
     return {
         "record": record,
         "message": message,

@@ -22,6 +22,11 @@ _OID = re.compile(r"[0-2](\.\d+){3,}")
 Report = Callable[[list[Finding], int, Fault], Any]
 
 
+def portable_reference(authority: str, strongest: PersonNumber) -> str:
+    """How a Patient is pointed at where no database says which one it is: the same for the same number of the same authority."""
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{authority}|{strongest.system}|{strongest.value}')}"
+
+
 class Persons:
     """Makes the claim of one `person(...)` line for one source."""
 
@@ -57,8 +62,7 @@ class Persons:
             self.report(findings, line, Fault("no-person-number", message, "hold"))
         claim = PersonClaim(ordered, self._name(fields), self._sex(fields), self._birth(fields))
         if self.portable and ordered:
-            strongest = ordered[0]
-            claim.reference["reference"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{self.authority}|{strongest.system}|{strongest.value}')}"
+            claim.reference["reference"] = portable_reference(self.authority, ordered[0])
         return claim
 
     def _number(self, field: Field, component: str, value: Any, findings: list[Finding], line: int) -> PersonNumber | None:

@@ -16,11 +16,14 @@ from gateway.store.messages import moment
 
 __all__ = ["StoredHold", "decide", "listing", "show"]
 
+SEPARATOR = "\x1f"
+"""Between the parts of a record's key as it is stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredHold:
     """One hold. sides: {"stands": {version, resources}, "came": {version, findings}}; part: "" for the whole record, else `Type/id` of the
-    one result that waits; message, row: where the record is found."""
+    one result that waits; key: the record's, in parts; message, row: where the record is found."""
 
     id: int
     version: int
@@ -35,6 +38,7 @@ class StoredHold:
     part: str
     source: str
     dataset: str
+    key: tuple[str, ...]
     message: int
     row: int
     position: str
@@ -43,7 +47,7 @@ class StoredHold:
 def _query() -> Any:
     h, v, r = t.hold, t.record_version, t.record
     return (
-        select(h, v.c.source, r.c.dataset, v.c.message, v.c.row, v.c.position)
+        select(h, v.c.source, r.c.dataset, r.c.key, v.c.message, v.c.row, v.c.position)
         .join(v, v.c.id == h.c.version)
         .join(r, r.c.id == h.c.record)
         .order_by(h.c.id.desc())
@@ -55,6 +59,7 @@ def _stored(row: Any) -> StoredHold:
     values[5] = json.loads(values[5])
     values[6] = moment(values[6])
     values[7] = None if values[7] is None else moment(values[7])
+    values[13] = tuple(values[13].split(SEPARATOR))
     return StoredHold(*values)
 
 

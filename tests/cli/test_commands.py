@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from typer.main import get_command
@@ -15,7 +16,7 @@ from gateway.config import load
 from gateway.http.receipts import WORDS
 from gateway.occupancy import occupy
 from tests.cli.conftest import Done, Yifang
-from tests.village import body, reading
+from tests.village import body, id_card, reading
 
 ISSUE = """demo serve ingest map·run map·check map·test map·doc map·explain map·coverage map·activate map·remap messages·list messages·show
 messages·replay holds·list holds·show holds·release holds·reject residents·link residents·unlink deliveries deliveries·resume
@@ -115,7 +116,9 @@ def test_a_hold_is_listed_shown_released_and_cannot_be_decided_twice(yifang: Yif
     ingested(yifang, county, reading(3, 22, bp={"systolic": "310", "diastolic": "86"}))
     (hold,) = yifang("holds", "list", "--json").json
     assert (hold["code"], hold["state"], hold["source"]) == ("impossible-value", "open", "village-posts")
-    assert "310" in yifang("holds", "list").out
+    assert hold["key"] == ["390121103101", "R20260401-0003"]
+    listed = yifang("holds", "list").out
+    assert ("310" in listed, "390121103101 / R20260401-0003" in listed) == (True, True)
     assert yifang("holds", "show", hold["id"], "--json").json["sides"]
     released = yifang("holds", "release", hold["id"], "--by", "Dr. Tian", "--json")
     assert (released.code, released.json["state"]) == (0, "written")
@@ -148,6 +151,10 @@ def test_messages_are_listed_shown_given_back_and_replayed(yifang: Yifang, count
     systolic = next(line for line in explained["lineage"] if line["origins"] and line["origins"][0]["locator"] == "/bp/systolic")
     assert (systolic["origins"][0]["raw"], systolic["functions"]) == ("138", ["quantity"])
     assert "/bp/systolic" in yifang("map", "explain", "last").out
+    authority = load(county / "yifang.toml").source[0].authority
+    resident = uuid5(NAMESPACE_URL, f"{authority}|urn:oid:2.16.156.10011.1.3|{id_card(26)}")
+    subjects = {line["result"] for line in explained["lineage"] if line["path"] == "subject"}
+    assert [json.loads(s) for s in subjects] == [{"type": "Patient", "reference": f"urn:uuid:{resident}"}]
 
 
 def test_residents_are_linked_and_taken_apart(yifang: Yifang, county: Path) -> None:
