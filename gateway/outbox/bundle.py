@@ -3,11 +3,11 @@ server"). Pure. Content is the resource's stored bytes; gateway/outbox/reference
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.fhir.bundle import Entry, delete_entry, put_entry
-from gateway.outbox.references import references, rewritten, upstream_id
+from gateway.outbox.references import Rewriter, references, upstream_id
 from gateway.store.names import Name
 
 
@@ -38,39 +38,39 @@ def components(names: Sequence[Name], targets: Mapping[Name, set[Name]]) -> list
     known = set(names)
     index: dict[Name, int] = {}
     low: dict[Name, int] = {}
+    placed: set[Name] = set()
     stack: list[Name] = []
-    on_stack: set[Name] = set()
     found: list[list[Name]] = []
+
+    def open_(node: Name) -> list[tuple[Name, Iterator[Name]]]:
+        """Begins with a node. One all of whose targets have their place gets its own at once; most do."""
+        inside = targets.get(node, set()) & known
+        index[node] = low[node] = len(index)
+        if inside <= placed:
+            placed.add(node)
+            found.append([node])
+            return []
+        stack.append(node)
+        return [(node, iter(sorted(inside)))]
+
     for root in names:
-        if root in index:
-            continue
-        work = [(root, iter(sorted(targets.get(root, set()) & known)))]
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        on_stack.add(root)
+        work = open_(root) if root not in index else []
         while work:
             node, following = work[-1]
             nearer = next(following, None)
             if nearer is not None:
                 if nearer not in index:
-                    index[nearer] = low[nearer] = len(index)
-                    stack.append(nearer)
-                    on_stack.add(nearer)
-                    work.append((nearer, iter(sorted(targets.get(nearer, set()) & known))))
-                elif nearer in on_stack:
+                    work += open_(nearer)
+                elif nearer not in placed:
                     low[node] = min(low[node], index[nearer])
                 continue
             work.pop()
             if work:
                 low[work[-1][0]] = min(low[work[-1][0]], low[node])
             if low[node] == index[node]:
-                component = []
-                while True:
-                    member = stack.pop()
-                    on_stack.discard(member)
-                    component.append(member)
-                    if member == node:
-                        break
+                component = stack[(at := stack.index(node)) :][::-1]
+                del stack[at:]
+                placed.update(component)
                 found.append(component)
     return found
 
@@ -137,17 +137,16 @@ class Closure:
         gone = [[n] for n, i in self.items.items() if i.content is None]
         return packed(components(living, self.targets) + gone, limit)
 
-    def body(self, name: Name, base: str) -> bytes | None:
+    def body(self, name: Name, rewriter: Rewriter) -> bytes | None:
         """The bytes that go up for this name: the stored ones where no reference and no id has to change; None: it is deleted."""
-        content, targets = self.items[name].content, self.targets[name]
-        if content is None or not (name[1].isdigit() or not targets.isdisjoint(self.absent) or any(id_.isdigit() for _, id_ in targets)):
-            return content
-        return rewritten(content, self.absent & targets, base)
+        content, missing = self.items[name].content, self.missing(name)
+        digits = name[1].isdigit() or any(id_.isdigit() for _, id_ in self.targets[name])
+        return rewriter.rewritten(content, missing, digits=digits) if content is not None and (missing or digits) else content
 
     def missing(self, name: Name) -> set[Name]:
         """Targets of this name that nobody holds; it is sent again when one of them arrives."""
         return self.targets[name] & self.absent
 
-    def entries(self, names: Sequence[Name], base: str) -> list[Entry]:
+    def entries(self, names: Sequence[Name], rewriter: Rewriter) -> list[Entry]:
         """Bundle entries of one set."""
-        return [entry(self.items[name], self.body(name, base)) for name in names]
+        return [entry(self.items[name], self.body(name, rewriter)) for name in names]

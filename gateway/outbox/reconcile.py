@@ -9,7 +9,7 @@ from itertools import groupby
 from sqlalchemy import and_, or_, select
 
 from gateway.fhir.json import decode
-from gateway.outbox.references import rewritten, upstream_id
+from gateway.outbox.references import Rewriter, references, upstream_id
 from gateway.outbox.same import comparable
 from gateway.store import deliveries
 from gateway.store.database import Database
@@ -82,7 +82,8 @@ def _expected(held: Held, absent: set[Name], base: str) -> bytes | None:
     content = held.content
     if content is None:
         return None
-    return comparable(decode(rewritten(content, absent, base)))
+    digits = any(id_.isdigit() for _, id_ in (held.name, *references(content)))
+    return comparable(decode(Rewriter(base).rewritten(content, absent, digits=digits)))
 
 
 def _judge(database: Database, report: Reconciliation, doubtful: Sequence[tuple[Held, bytes | None]]) -> None:

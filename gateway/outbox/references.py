@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Set
+from collections.abc import Collection, Set
+from functools import lru_cache
 from typing import Any
 
 from gateway.fhir.json import decode, encode
 from gateway.store.names import Name
 
-__all__ = ["LOGICAL", "local_id", "references", "rewritten", "split", "upstream_id"]
+__all__ = ["LOGICAL", "Rewriter", "local_id", "references", "split", "upstream_id"]
 
 LOGICAL = "/ids/logical"
 """Ending of the identifier system that keeps a logical reference whose target has no business identifier here."""
 PREFIX = "yifang-"
 LONGEST = 64  # characters of an id, https://hl7.org/fhir/R4/datatypes.html#id
 
-_HEAD = re.compile(rb'\{"resourceType":"[A-Za-z]+","id":"([A-Za-z0-9\-.]+)"')
-"""How stored content begins."""
-_LITERAL = rb"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})"
-_REFERENCE = re.compile(rb'"reference"\s*:\s*"' + _LITERAL + rb'(?:/_history/[^"]*)?"')
+_LITERAL = rb"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}"
+_REFERENCE = re.compile(rb'"reference"\s*:\s*"(' + _LITERAL + rb')(?:/_history/[^"]*)?"')
 """Within a JSON text it matches nothing but a property: quotes inside a string have a backslash before them."""
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_PLAIN = re.compile(
-    rb'\{"reference":"' + _LITERAL + rb'"(?:(,"identifier":\{(?:' + _TEXT + rb'|[^"{}\[\]]++)*+\})?)((?:,"display":' + _TEXT + rb")?)\}"
-)
+_PLAIN = re.compile(rb'\{"reference":"' + _LITERAL + rb'"(,"identifier":\{(?:' + _TEXT + rb'|[^"{}\[\]]++)*+\})?((?:,"display":' + _TEXT + rb")?)\}")
 """A whole Reference as this gateway's maps write it: literal, identifier without nested elements, display."""
 
 
@@ -54,51 +51,61 @@ def split(reference: str) -> Name:
 
 def references(content: bytes) -> set[Name]:
     """Targets of all relative literal references in the resource."""
-    return {(type_.decode(), id_.decode()) for type_, id_ in set(_REFERENCE.findall(content))}
+    return {_name(literal) for literal in _REFERENCE.findall(content)}
 
 
-def rewritten(content: bytes, absent: Set[Name], base: str) -> bytes:
-    """The resource with references to absent targets turned into `Reference.identifier`, and all-digit ids into upstream ids.
-
-    A reference that carries its business identifier keeps it; another gets the logical name as an identifier under `base`, so that
-    the link is not lost and can be restored when the target arrives.
-    """
-    return _spliced(content, absent, base) or _walked(content, absent, base)
+@lru_cache(maxsize=1 << 14)
+def _name(literal: bytes) -> Name:
+    return split(literal.decode())
 
 
-def _spliced(content: bytes, absent: Set[Name], base: str) -> bytes | None:
-    """The same by replacing whole references in the bytes; None when one that must change has another form."""
-    head = _HEAD.match(content)
-    if head is None:
-        return None
-    gone = {(type_.encode(), id_.encode()) for type_, id_ in absent}
-    due = [target for target in _REFERENCE.findall(content) if target in gone or target[1].isdigit()]
-    done = 0
+class Rewriter:
+    """Resources as they go up, of which many refer to the same targets. base: the deployment's canonical base."""
 
-    def replace(match: re.Match[bytes]) -> bytes:
-        nonlocal done
-        type_, id_, identifier, display = match.groups()
-        if (type_, id_) in gone:
-            done += 1
-            kept = b"{" + (identifier or b"")[1:] + (display if identifier else display[1:])
-            return kept + (b'"type":"' if len(kept) == 1 else b',"type":"') + type_ + b'"' + (b"}" if identifier else logical(type_, id_))
-        if id_.isdigit():
-            done += 1
-            return b'{"reference":"' + type_ + b"/" + upstream_id(id_.decode()).encode() + b'"' + (identifier or b"") + display + b"}"
-        return match[0]
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self._known: dict[Name, tuple[bytes, bytes, bytes, int]] = {}
+        """Target -> a whole reference to it, what stands in its place, how every literal of it begins, how often that is in the first."""
 
-    def logical(type_: bytes, id_: bytes) -> bytes:
-        return b',"identifier":' + encode({"system": base + LOGICAL, "value": f"{type_.decode()}/{id_.decode()}"}) + b"}"
+    def rewritten(self, content: bytes, absent: Collection[Name], *, digits: bool = False) -> bytes:
+        """The resource with references to absent targets turned into `Reference.identifier`, and all-digit ids into upstream ids
+        (digits: whether it has any).
 
-    made = _PLAIN.sub(replace, content) if due else content
-    if done < len(due):
-        return None
-    own = head[1]
-    return made if not own.isdigit() else made[: head.start(1)] + upstream_id(own.decode()).encode() + made[head.end(1) :]
+        A reference that carries its business identifier keeps it; another gets the logical name as an identifier under `base`, so that
+        the link is not lost and can be restored when the target arrives.
+        """
+        made = None if digits else self._replaced(content, absent)
+        return _walked(content, frozenset(absent), self.base) if made is None else made
+
+    def _replaced(self, content: bytes, absent: Collection[Name]) -> bytes | None:
+        """The same by replacing whole references in the bytes; None when one of them has another form."""
+        made = content
+        for target in absent:
+            if target not in self._known and not self._learn(content, target):
+                return None
+            whole, other, literal, times = self._known[target]
+            if content.count(literal) != content.count(whole) * times:
+                return None
+            made = made.replace(whole, other)
+        return made
+
+    def _learn(self, content: bytes, target: Name) -> bool:
+        """Takes the first reference to the target in this resource as the form of all; False when it is not a plain one."""
+        literal = b'"' + "/".join(target).encode()
+        at = content.find(b'{"reference":' + literal + b'"')
+        found = _PLAIN.match(content, at) if at >= 0 else None
+        if found is None:
+            return False
+        identifier, display = found.groups()
+        logical = b',"identifier":' + encode({"system": self.base + LOGICAL, "value": "/".join(target)})
+        type_ = b'"type":' + encode(target[0])
+        parts = identifier + display + b"," + type_ if identifier else display + b"," + type_ + logical
+        self._known[target] = found[0], b"{" + parts[1:] + b"}", literal, found[0].count(literal)
+        return True
 
 
 def _walked(content: bytes, absent: Set[Name], base: str) -> bytes:
-    """The same by walking the parsed resource."""
+    """The same by walking the parsed resource: what the quicker way is held to, and what does the rest."""
 
     def walk(node: Any) -> Any:
         if isinstance(node, list):

@@ -13,7 +13,7 @@ from gateway.fhir.bundle import bundle
 from gateway.fhir.json import decode
 from gateway.outbox.bundle import Closure, Item, closure
 from gateway.outbox.ledger import Ledger, Result, SentItem
-from gateway.outbox.references import local_id, split, upstream_id
+from gateway.outbox.references import Rewriter, local_id, split, upstream_id
 from gateway.outbox.same import comparable, loosely
 from gateway.store.deliveries import Current
 from gateway.store.names import Name
@@ -43,7 +43,7 @@ class Round:
         self.server = server
         self.ledger = ledger
         self.leasing = leasing
-        self.base = base
+        self.rewriter = Rewriter(base)
         self.limit = limit
         self.patient = patient
         self.result = Result()
@@ -140,7 +140,7 @@ class Round:
             self.result.stop = Retry("lease-lost")
             return
         names = list(whole.items)  # in order: targets first
-        reply = self.server.transaction(bundle("transaction", whole.entries(names, self.base)), len(names))
+        reply = self.server.transaction(bundle("transaction", whole.entries(names, self.rewriter)), len(names))
         self._failures = 0 if isinstance(reply, Accepted) else self._failures + 1
         match reply:
             case Accepted(results):
@@ -265,7 +265,7 @@ class Round:
         from; what someone else wrote is a conflict that a person decides."""
         left = []
         for name, item in whole.items.items():
-            if not item.etag or item.content is None:
+            if not item.etag:
                 left.append(name)
                 continue
             try:
@@ -276,7 +276,9 @@ class Round:
             except TerminalError as e:
                 self.result.stop = Paused("read", f"核对版本时目标服务器拒绝读取({e}): 请授予读权限后运行 `yifang deliveries resume`")
                 return left
-            if there is None:
+            if there is None and item.content is None:
+                self._arrived(whole, name, "")
+            elif there is None:
                 self._etags[name] = ""
                 left.append(name)
             elif there[0] == item.etag or not self._settled_there(whole, name, there):
@@ -284,17 +286,17 @@ class Round:
         return [n for n in left if n not in self.result.refused]
 
     def _settled_there(self, whole: Closure, name: Name, there: tuple[str, bytes]) -> bool:
-        """Whether the server has this version of ours already. An older one of ours gives its ETag; anything else is refused."""
-        ours, theirs = whole.body(name, self.base), decode(there[1])
-        assert ours is not None
-        if comparable(decode(ours)) == comparable(theirs):
+        """Whether the server has this version of ours already. An older one of ours gives its ETag; anything else is refused: it is neither
+        overwritten nor deleted."""
+        ours, theirs = whole.body(name, self.rewriter), decode(there[1])
+        if ours is not None and comparable(decode(ours)) == comparable(theirs):
             self._arrived(whole, name, there[0])
             return True
         if loosely(theirs) in {loosely(v) for v in self.ledger.versions(name)}:
             self._etags[name] = there[0]
             return False
         text = (
-            f"目标服务器上的 {name[0]}/{upstream_id(name[1])} 被别的系统改写(其版本 {there[0]}), 未覆盖; "
+            f"目标服务器上的 {name[0]}/{upstream_id(name[1])} 被别的系统改写(其版本 {there[0]}), 未{'删除' if ours is None else '覆盖'}; "
             "请核对双方内容, 以本网关为准时运行 `yifang deliveries reconcile --resend`"
         )
         self.result.refused[name] = Refusal(whole.items[name].version, "conflict", text)

@@ -43,6 +43,8 @@ class Server:
         for e in entries:
             url, match = e["request"]["url"], e["request"].get("ifMatch")
             if e["request"]["method"] == "DELETE":
+                if match and url in after and match != f'W/"{self.versions[url]}"':
+                    return outcome(self.stale, f"HAPI-0989: Trying to delete {url} but this is not the current version")
                 after.pop(url, None)
                 continue
             resource = e["resource"]

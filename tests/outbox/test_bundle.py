@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.fhir.bundle import bundle
 from gateway.outbox.bundle import Item, closure, components, entry, packed
-from gateway.outbox.references import references, rewritten, upstream_id
+from gateway.outbox.references import Rewriter, references, upstream_id
 from gateway.store.names import Name
 
 
@@ -86,7 +86,7 @@ def test_an_absent_target_keeps_its_business_identifier() -> None:
     subject = {"reference": "Patient/p", "identifier": {"system": "s", "value": "1"}, "display": "d"}
     body = {"resourceType": "Observation", "id": "x", "subject": subject, "focus": [{"reference": "Device/d"}], "value": {"value": "@"}}
     content = json.dumps(body).replace('"@"', "5.60").encode()
-    got = rewritten(content, {("Patient", "p"), ("Device", "d")}, "http://b")
+    got = Rewriter("http://b").rewritten(content, [("Patient", "p"), ("Device", "d")])
     assert b"5.60" in got
     made = json.loads(got)
     assert made["subject"] == {"type": "Patient", "identifier": {"system": "s", "value": "1"}, "display": "d"}
@@ -97,7 +97,7 @@ def test_ids_of_digits_get_a_derived_id_and_references_follow() -> None:
     assert upstream_id("123") == "yifang-123"
     assert upstream_id("a123") == "a123"
     got = closure([item("Observation", "77", "Patient/123")], lambda names: {("Patient", "123"): item("Patient", "123")}, lambda names: set())
-    entries = got.entries(got.sets(9)[0], "http://b")
+    entries = got.entries(got.sets(9)[0], Rewriter("http://b"))
     made = [json.loads(e) for e in entries]
     assert [m["request"]["url"] for m in made] == ["Patient/yifang-123", "Observation/yifang-77"]
     assert made[1]["resource"]["id"] == "yifang-77"

@@ -48,11 +48,13 @@ class World:
             raw.upsert("resource", ("rid",), columns, [(rid, *name, len(versions), 1, 0, content is None, "", content or b"")])
         return name
 
+    def fhir(self) -> FhirServer:
+        return FhirServer(DestinationConfig(name="hapi", url=self.server.url, timeout=2))
+
     def round(self, *names: Name, limit: int = 500) -> Result:
         """One round, settled; `woken` is what has to be sent again."""
-        destination = DestinationConfig(name="hapi", url=self.server.url, timeout=2)
         ledger = Ledger(self.database, "hapi")
-        result = Round(FhirServer(destination), ledger, Leasing(), "http://b", limit).run(set(names))
+        result = Round(self.fhir(), ledger, Leasing(), "http://b", limit).run(set(names))
         with settlement.writing(self.database) as raw:
             self.woken = ledger.settle(raw, names, result, 1)
         return result
@@ -191,3 +193,58 @@ def test_a_deletion_goes_up_once(world: World) -> None:
     assert set(world.round(c, never).sent) == {c}, "what was never there needs no deletion"
     assert "Condition/c" not in world.server.resources
     assert world.round(c, never).sent == {}
+
+
+def test_a_deletion_does_not_take_away_what_someone_else_wrote(world: World) -> None:
+    c, d = world.put("Condition", "c"), world.put("Condition", "d")
+    world.round(c, d)
+    world.server.write({"resourceType": "Condition", "id": "c", "note": "theirs"})
+    world.drop(c)
+    world.drop(d)
+    result = world.round(c, d)
+    assert set(result.sent) == {d}
+    assert "未删除" in result.refused[c].text
+    assert set(world.server.resources) == {"Condition/c"}
+
+
+def test_a_deletion_whose_answer_was_lost_is_success_the_second_time(world: World) -> None:
+    c = world.put("Condition", "c")
+    world.round(c)
+    world.drop(c)
+    world.server.faults = [lost_reply]
+    assert world.round(c).stop == Retry("502")
+    assert set(world.round(c).sent) == {c}
+    assert world.server.resources == {}
+    assert world.round(c) == Result(gone={c})
+
+
+def test_a_deletion_goes_on_from_an_older_version_of_ours(world: World) -> None:
+    c = world.put("Condition", "c")
+    world.round(c)
+    world.put("Condition", "c", note="later")
+    world.server.faults = [lost_reply]
+    world.round(c)
+    world.drop(c)
+    assert set(world.round(c).sent) == {c}
+    assert world.server.resources == {}
+
+
+def test_a_target_that_arrives_while_a_resource_goes_up_without_it_wakes_the_resource(world: World) -> None:
+    x = world.put("Observation", "x", "Patient/late")
+    world.server.faults = [lambda server, request: (world.put("Patient", "late"), server.commit(json.loads(request.data)))[1]]
+    world.round(x)
+    assert world.woken == {x}
+    assert world.rounds(x) == {x, ("Patient", "late")}
+    assert world.server.resources["Observation/x"]["links"] == [{"reference": "Patient/late"}]
+    assert world.waiting() == []
+
+
+def test_a_crash_before_the_round_is_settled_loses_no_wait(world: World) -> None:
+    x = world.put("Observation", "x", "Patient/late")
+    Round(world.fhir(), Ledger(world.database, "hapi"), Leasing(), "http://b", 500).run({x})
+    assert world.server.resources.keys() == {"Observation/x"}
+    assert world.waiting() == []
+    world.round(x)
+    assert world.waiting() == [("Observation", "x", "Patient", "late", 1)]
+    late = world.put("Patient", "late")
+    assert world.rounds(late) == {late, x}
