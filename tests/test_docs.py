@@ -64,7 +64,7 @@ def test_every_route_is_described() -> None:
     source = (ROOT / "gateway" / "http" / "app.py").read_text("utf-8")
     described = (ROOT / "docs" / "api.md").read_text("utf-8")
     routes = re.findall(r'add_api_route\("([^"]+)"', source)
-    assert len(routes) >= 7
+    assert len(routes) >= 5  # those of FHIR are in gateway/http/registry.py
     for route in routes:
         assert f"`{route}`" in described.replace("{type}", "{type_}").replace("{id}", "{id_}"), f"docs/api.md does not describe {route}"
 
