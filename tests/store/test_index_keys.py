@@ -18,11 +18,11 @@ import gateway
 from gateway.fhir.elements import load
 from gateway.fhir.time import MIN, interval
 from gateway.store import search
+from gateway.store.index.folding import normalised
 from gateway.store.index.keys import Indexer, default_indexer
 from gateway.store.index.match.asked import Asked, NoTerms
 from gateway.store.index.match.criterion import compile_criterion
 from gateway.store.index.spans import implied, pack, sortable, unpack
-from gateway.store.index.values import normalised
 
 INDEXER = default_indexer()
 OBSERVATION: dict[str, Any] = {
@@ -72,7 +72,7 @@ def test_entries_of_an_observation() -> None:
     assert INDEXER.key(slot_names("Observation", "status")[0], "both", "http://hl7.org/fhir/observation-status", "final") in keys
     assert [(first, last) for _, first, last in unpack(entries.spans)] == [interval("2026-01-31T08:00:00+08:00")]
     assert [(system, value) for _, system, value in entries.identifiers] == [("urn:i", "7")]
-    assert {(low, high) for _, low, high in unpack(entries.amounts)} == {(sortable(Decimal("5.60")),) * 2}
+    assert {(low, high) for _, low, high in unpack(entries.amounts)} == {(sortable(Decimal(n)),) * 2 for n in ("5.60", "5600")}  # g/m3
     assert (entries.t, entries.long) == ((interval("2026-01-31T08:00:00+08:00") or (0, 0))[0], False)
 
 

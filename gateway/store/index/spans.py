@@ -7,6 +7,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import SupportsFloat
 
 __all__ = ["HIGHEST", "LOWEST", "implied", "pack", "packed", "sortable", "unpack"]
 
@@ -17,7 +18,7 @@ _SPAN = struct.Struct("<qqq")
 BIG = sys.byteorder == "big"
 
 
-def sortable(number: Decimal | int | float) -> int:
+def sortable(number: SupportsFloat) -> int:
     """64-bit integer that sorts as the number does (order of IEEE doubles)."""
     (bits,) = _WHOLE.unpack(_DOUBLE.pack(float(number)))
     return int(bits) if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)

@@ -7,20 +7,24 @@ Every value also gives the key that says its slot is present. All slots of an el
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from gateway.fhir.references import parse_reference
 from gateway.fhir.time import interval, period, timing
+from gateway.store.index.folding import normalised
+from gateway.store.index.pinyin import sounds
 from gateway.store.index.slots import Draft, Keys, Slot, Use
 from gateway.store.index.spans import HIGHEST, LOWEST, packed, sortable
+from gateway.store.index.units import base_of
 
-__all__ = ["LONGEST", "Encode", "encoder", "normalised"]
+__all__ = ["LONGEST", "Encode", "encoder"]
 
 Encode = Callable[[Any, Draft], None]
+Number = Decimal | int | float
 Forms = tuple[tuple[int, ...], tuple[bytes, ...]]
 """(keys with postings, packed keys without)."""
 NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
@@ -60,15 +64,6 @@ def _chosen(test: Callable[[Any], bool] | None, encode: Encode) -> Encode:
 
 def _present(uses: Iterable[Use]) -> bytes:
     return packed([use.slot.present for use in uses])
-
-
-@lru_cache(maxsize=8192)
-def normalised(text: str) -> str:
-    """Text as strings are compared: width and case folded, accents off, blanks joined."""
-    wide = unicodedata.normalize("NFKC", text).casefold()
-    if not wide.isascii():
-        wide = "".join(c for c in unicodedata.normalize("NFD", wide) if not unicodedata.combining(c))
-    return " ".join(wide.split())
 
 
 def _token(keys: Keys, uses: Sequence[Use]) -> Encode:
@@ -118,7 +113,8 @@ def _token(keys: Keys, uses: Sequence[Use]) -> Encode:
     def contact(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
         if type(value) is dict:
-            put(value.get("use"), value.get("value"), draft)
+            for system in {value.get("use"), value.get("system")}:  # R4 takes the use for the system; servers in the field take the system
+                put(system, value.get("value"), draft)
 
     def boolean(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
@@ -170,7 +166,7 @@ def _identifier(keys: Keys, slots: Sequence[Slot]) -> Encode:
 
 
 def _reference(keys: Keys, uses: Sequence[Use]) -> Encode:
-    literal = uses[0].type == "Reference"
+    literal = uses[0].type in ("Reference", "Resource")
     to = {use.slot: keys.under(use.slot.name, "to") for use in uses}
 
     @lru_cache(maxsize=256)
@@ -190,12 +186,11 @@ def _reference(keys: Keys, uses: Sequence[Use]) -> Encode:
         if literal and text.isascii() and id_.isalnum() and type_.isalpha() and type_[0].isupper():  # nearly all: Type/id
             return type_, [text]
         if text.startswith("#"):
-            return None, []
+            return None, [] if literal else [text]
         target = parse_reference(text, keys.base)
-        if target.base or not target.type:
-            whole = text.partition("/_history/")[0]
-            return target.type or None, sorted({whole} if literal else {whole, whole.partition("|")[0]})
-        return target.type, [target.local]
+        whole = text.partition("/_history/")[0] if target.base or not target.type else target.local
+        versioned = {f"{whole}/_history/{target.version}"} if target.version else set()
+        return target.type or None, sorted({whole} | versioned if literal else {whole, whole.partition("|")[0]} | versioned)
 
     @lru_cache(maxsize=16384)
     def forms(text: str | None, named: str | None, system: str, number: str | None) -> Forms:
@@ -234,7 +229,12 @@ def _reference(keys: Keys, uses: Sequence[Use]) -> Encode:
         draft.posted += posted
         draft.keys += rest
 
-    return reference if literal else text
+    def inline(value: Any, draft: Draft) -> None:
+        """A resource that stands where the expression ends (Bundle.entry.resource)."""
+        type_, id_ = (value.get("resourceType"), value.get("id")) if type(value) is dict else (None, None)
+        text(f"{type_}/{id_}" if type(type_) is str and type(id_) is str else None, draft)
+
+    return {"Reference": reference, "Resource": inline}.get(uses[0].type, text)
 
 
 def _date(keys: Keys, uses: Sequence[Use]) -> Encode:
@@ -265,14 +265,30 @@ def _string(keys: Keys, uses: Sequence[Use]) -> Encode:
     names = {"HumanName": NAME_PARTS, "Address": ADDRESS_PARTS}.get(uses[0].type, ("text",))
     present = _present(uses)
     own = [(keys.key(use.slot.name, "text"), use.slot.table) for use in uses]
+    heard = [keys.key(use.slot.name, "pinyin") for use in uses if use.slot.table and (use.type == "HumanName" or _named(use.slot))]
 
     def string(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
+        if heard:
+            read = sound(value) if type(value) is dict else sounds(normalised(value), given) if type(value) is str else ()
+            for key in heard:
+                draft.texts += [(key, one) for one in read]
+                draft.strings |= dict.fromkeys([(key, one) for one in read])
         for text in [value] if type(value) is str else parts(value):
             for key, table in own:
                 draft.texts.append((key, text))
                 if table:
                     draft.strings[key, normalised(text)[:LONGEST]] = None
+
+    given = any(_named(use.slot) == "given" for use in uses)
+
+    def sound(value: dict[str, Any]) -> dict[str, None]:
+        """How a Chinese name, and each part of it, is read."""
+        text, family, given = value.get("text"), value.get("family"), value.get("given")
+        family = family if type(family) is str else ""
+        given = "".join(g for g in given if type(g) is str) if type(given) is list else ""
+        read = dict.fromkeys([*sounds(normalised(family + given)), *sounds(normalised(given), True), *sounds(normalised(family))])
+        return read | dict.fromkeys(sounds(normalised(text)) if type(text) is str else ())
 
     def parts(value: Any) -> Iterator[str]:
         if type(value) is dict:
@@ -283,33 +299,46 @@ def _string(keys: Keys, uses: Sequence[Use]) -> Encode:
     return string
 
 
+def _named(slot: Slot) -> str:
+    """`family` or `given` for a slot of that part of a name."""
+    return next((part for part in ("family", "given") if slot.name.endswith(f".name.{part}#string")), "")
+
+
 def _quantity(keys: Keys, uses: Sequence[Use]) -> Encode:
     present, type_ = _present(uses), uses[0].type
 
     @lru_cache(maxsize=1024)
-    def units(system: str | None, code: str | None, unit: str | None) -> tuple[int, ...]:
+    def units(system: str | None, code: str | None, unit: str | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Keys of the number as it stands, and in base units."""
         forms: dict[tuple[str, ...], None] = {("amount",): None}
         forms |= {("amount", text): None for text in (code, unit) if text is not None}
-        if system is not None and code is not None:
+        base = base_of(system, code)
+        if base is None and system is not None and code is not None:
             forms["amount", system, code] = None
-        return tuple(keys.key(use.slot.name, *form) for use in uses for form in forms)
+        own = tuple(keys.key(use.slot.name, *form) for use in uses for form in forms)
+        return own, tuple(keys.key(use.slot.name, "base", base.dimension) for use in uses) if base else ()
 
-    def put(low: int, high: int, unit: Any, draft: Draft) -> None:
+    def put(low: Number | None, high: Number | None, unit: Any, draft: Draft) -> None:
+        """low, high: None where the amount is open."""
         system = code = print_ = None
         if type(unit) is dict:
             system, code, print_ = unit.get("system"), unit.get("code"), unit.get("unit")
             if type_ == "Money":
                 system, code = "urn:iso:std:iso:4217", unit.get("currency")
-        found = units(system if type(system) is str else None, code if type(code) is str else None, print_ if type(print_) is str else None)
-        draft.amounts += [(key, low, high) for key in found]
+        system, code = system if type(system) is str else None, code if type(code) is str else None
+        plain, canonical = units(system, code, print_ if type(print_) is str else None)
+        first, last = LOWEST if low is None else sortable(low), HIGHEST if high is None else sortable(high)
+        draft.amounts += [(key, first, last) for key in plain]
+        if canonical and (base := base_of(system, code)) is not None:
+            first, last = LOWEST if low is None else sortable(base.of(low)), HIGHEST if high is None else sortable(base.of(high))
+            draft.amounts += [(key, first, last) for key in canonical]
 
     def quantity(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
         number = _number(value.get("value") if type(value) is dict else value)
-        if number is None:
-            return
-        comparator = value.get("comparator") if type(value) is dict else None
-        put(LOWEST if comparator in ("<", "<=") else number, HIGHEST if comparator in (">", ">=") else number, value, draft)
+        if number is not None:
+            comparator = value.get("comparator") if type(value) is dict else None
+            put(None if comparator in ("<", "<=") else number, None if comparator in (">", ">=") else number, value, draft)
 
     def range_(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
@@ -317,16 +346,17 @@ def _quantity(keys: Keys, uses: Sequence[Use]) -> Encode:
             ends = [end if type(end := value.get(n)) is dict else {} for n in ("low", "high")]
             low, high = (_number(end.get("value")) for end in ends)
             if low is not None or high is not None:
-                put(LOWEST if low is None else low, HIGHEST if high is None else high, ends[0] or ends[1], draft)
+                put(low, high, ends[0] or ends[1], draft)
 
     return range_ if type_ == "Range" else quantity
 
 
-def _number(value: Any) -> int | None:
+def _number(value: Any) -> Number | None:
+    """A finite number that a double can hold."""
     if type(value) is bool or not isinstance(value, (int, float, Decimal)):
         return None
     try:
-        return sortable(value)
+        return value if isfinite(float(value)) else None
     except (InvalidOperation, OverflowError, ValueError):
         return None
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from gateway.store.index import tables
+from gateway.store.index.folding import normalised, plain
 from gateway.store.index.keys import Entries
-from gateway.store.index.values import LONGEST, normalised
+from gateway.store.index.values import LONGEST
 from gateway.store.raw import insert_rows
 
 __all__ = ["BATCHES", "START", "IndexRow", "IndexWriter"]
@@ -216,7 +217,7 @@ class IndexWriter:
             old |= {(key | long, t, rid) for key in struct.unpack_from(f"<{posted}q", keys)}
             old.add((updated, time, rid))
             for key, text in msgspec.json.decode(texts) if texts else ():
-                strings += [(key, value, rid) for value in {normalised(text)[:LONGEST], text[:LONGEST]}]
+                strings += [(key, value, rid) for value in {normalised(text)[:LONGEST], plain(text)[:LONGEST], text[:LONGEST]}]
         self._engine.delete(cursor, "index_string", _STRING, strings)
         self._engine.delete(cursor, "index_row", ("rid",), [(rid,) for rid in rids])
         return old

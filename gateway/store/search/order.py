@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from gateway.fhir.query import SortKey
+from gateway.store.index.folding import normalised
 from gateway.store.index.keys import Field, Indexer, Plan
 from gateway.store.index.match.row import Row
 from gateway.store.index.reading import extracted
 from gateway.store.index.spans import unpack
-from gateway.store.index.values import normalised
 from gateway.store.search.cursor import Place, Value
 
 __all__ = ["Held", "Key", "Order", "order_of"]

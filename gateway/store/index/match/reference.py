@@ -45,13 +45,14 @@ def pointing_at(asked: Asked, found: Field, places: Iterable[str]) -> Condition:
 
 
 def _forms(asked: Asked, found: Field, value: str, type_: str) -> list[str]:
-    """What the index may hold for this value: `Type/id` for each type it can be, or the URL."""
+    """What the index may hold for this value: `Type/id` for each type it can be, or the URL; with the version that it names."""
     target = parse_reference(value, asked.indexer.keys.base)
     if target.type and not target.base:
-        return [target.local] if type_ in ("", target.type) else []
-    if target.base or "/" in value or ":" in value:
-        return [value.partition("/_history/")[0]]
+        version = f"/_history/{target.version}" if target.version else ""
+        return [target.local + version] if type_ in ("", target.type) else []
+    if target.base or "/" in value or ":" in value or value.startswith("#"):
+        return [value]
     types = [type_] if type_ else list(found.parameter.targets)
     if not types or "Resource" in types:
         types = asked.indexer.r4.resource_types()
-    return [f"{t}/{value}" for t in types]
+    return [value, *(f"{t}/{value}" for t in types)]

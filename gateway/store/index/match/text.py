@@ -7,24 +7,27 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.fhir.query import Criterion, unescape
+from gateway.store.index.folding import normalised
 from gateway.store.index.keys import Field
 from gateway.store.index.match.asked import Asked, allow
 from gateway.store.index.match.row import Alternatives, Condition, ContainsRange, Driver, Row, StringRange, Test, posted
-from gateway.store.index.values import LONGEST, normalised
+from gateway.store.index.pinyin import asked as sounding
+from gateway.store.index.values import LONGEST
 
 __all__ = ["string", "uri"]
 
 
 def string(asked: Asked, found: Field, criterion: Criterion) -> Condition:
-    """By prefix, whatever their case, width and accents; `:contains`; `:exact` as it stands."""
-    allow(criterion, "", "exact", "contains")
+    """By prefix, whatever their case, width and accents; `:contains`; `:exact` as it stands; `:pinyin` of Chinese names (our extension)."""
+    allow(criterion, "", "exact", "contains", "pinyin")
     either = Alternatives()
     for value in criterion.values:
         raw = unescape(value)
-        wanted = normalised(raw)
-        compare = _string_compare(criterion.modifier, raw)
+        heard = criterion.modifier == "pinyin"
+        wanted = sounding(raw) if heard else normalised(raw)
+        compare = _begins_with(wanted) if heard else _string_compare(criterion.modifier, raw)
         for slot, _ in found.slots:
-            own = asked.indexer.key(slot.name, "text")
+            own = asked.indexer.key(slot.name, "pinyin" if heard else "text")
             driver: Driver | None = None
             if slot.table and wanted:
                 part = wanted[:LONGEST]

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.fhir.query import Criterion, split, unescape
+from gateway.store.index.folding import normalised
 from gateway.store.index.keys import Field
 from gateway.store.index.match.asked import Asked, Code, allow, refused, system_value
 from gateway.store.index.match.row import Alternatives, Condition, PostingRange, posted
 from gateway.store.index.reading import extracted
-from gateway.store.index.values import normalised
 
 __all__ = ["token"]
 
