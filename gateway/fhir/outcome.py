@@ -23,6 +23,7 @@ ISSUE_TYPES = {
     "wrong-shape": "structure",
     "wrong-cardinality": "structure",
     "wrong-type": "structure",
+    "bad-patch": "structure",
     "unresolved-fragment": "value",
     "code-not-allowed": "code-invalid",
     "too-deep": "too-long",
