@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.http.callers import Caller
 from gateway.store.scope import Scope
@@ -20,8 +20,11 @@ FHIR_XML = "application/fhir+xml"
 
 @dataclass(slots=True)
 class Call:
-    """One request, of a client or of an entry in a Bundle. root: absolute FHIR base without trailing slash, as the client reaches it.
-    path: segments below it. query: pairs of the URL. headers: by lower-case name. type, id, version, operation: from the path."""
+    """One request, of a client or of an entry in a Bundle.
+
+    root: absolute FHIR base without trailing slash, as the client reaches it. path: segments below it. query: pairs of the URL. headers: by
+    lower-case name. resource: of an entry, instead of a body. type, id, version, operation: from the path.
+    """
 
     backend: Backend
     caller: Caller
@@ -33,6 +36,7 @@ class Call:
     body: bytes = b""
     peer: str = ""
     request_id: str = ""
+    resource: dict[str, Any] | None = None
     type: str = ""
     id: str = ""
     version: str = ""
@@ -72,10 +76,12 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer. content: FHIR JSON, or anything else when `media` names its type. shaped: `_summary` and `_elements` were applied."""
+    """An answer. content: FHIR JSON, or anything else when `media` names its type. moment: when the version was written (µs).
+    shaped: `_summary` and `_elements` were applied already."""
 
     status: int = 200
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     media: str = ""
+    moment: int = 0
     shaped: bool = False

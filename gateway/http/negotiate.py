@@ -80,6 +80,8 @@ def media_of(content_type: str) -> str | None:
 
 def parsed(call: Call) -> dict[str, Any]:
     """The resource in the body. Problem 415 for another media type, 400 for what is no resource."""
+    if call.resource is not None:
+        return call.resource
     kind = media_of(call.headers.get("content-type", ""))
     if kind not in ("json", "xml"):
         zh = f"请求体应为 {FHIR_JSON} 或 {FHIR_XML}(UTF-8), 请写明 Content-Type"

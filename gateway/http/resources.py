@@ -20,9 +20,10 @@ def resource_of(call: Call) -> Body:
     if native is not None:
         return native
     body = parsed(call)
-    if body["resourceType"] != call.type:
-        zh = f"请求体是 {str(body['resourceType'])[:64]}, 地址是 {call.type}; 两者应一致"
-        raise Problem(400, "invalid", zh, f"The body is a {str(body['resourceType'])[:64]}, the address a {call.type}", "resourceType")
+    named = str(body.get("resourceType"))[:64]
+    if named != call.type:
+        zh = f"请求体是 {named}, 地址是 {call.type}; 两者应一致"
+        raise Problem(400, "invalid", zh, f"The body is a {named}, the address a {call.type}", "resourceType")
     return checked(body)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from gateway.http.call import Call
 from gateway.http.problems import Problem
 
-__all__ = ["asked_version", "etag", "last_modified", "must_be_absent", "stamped", "unchanged"]
+__all__ = ["asked_version", "etag", "instant", "last_modified", "must_be_absent", "stamped", "unchanged"]
 
 _TAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?')
 
@@ -29,6 +29,11 @@ def last_modified(time: int) -> str:
 @lru_cache(maxsize=4096)
 def _http_date(seconds: int) -> str:
     return format_datetime(datetime.fromtimestamp(seconds, UTC), usegmt=True)
+
+
+def instant(time: int) -> str:
+    """µs since the epoch as a FHIR instant."""
+    return datetime.fromtimestamp(time // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time // 1000 % 1000:03d}Z"
 
 
 def stamped(version: int, time: int) -> dict[str, str]:

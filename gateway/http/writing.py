@@ -9,14 +9,14 @@ from typing import Any
 from gateway.fhir.json import encode
 from gateway.http.call import Call, Reply
 from gateway.http.problems import Problem, issue
-from gateway.http.versions import stamped
+from gateway.http.versions import etag, stamped
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
 from gateway.store.api.conditions import Conditions
 from gateway.store.api.once import Once
 from gateway.store.api.writes import Replayed, Writes
 from gateway.store.work import Work
 
-__all__ = ["denied", "origin_of", "run", "told_of", "write"]
+__all__ = ["denied", "origin_of", "run", "told_of", "write", "writes_of"]
 
 LONGEST_KEY = 255
 CHANGED = {"created": 201, "updated": 200, "unchanged": 200, "found": 200}
@@ -50,6 +50,12 @@ async def run(call: Call, writes: Writes, *, alone: bool = False) -> tuple[list[
     return result, {}
 
 
+def writes_of(call: Call, asks: list[Ask], name: str, resolve: Conditions | None = None) -> Writes:
+    """The command for these asks. name: what a person finds the message by."""
+    config = call.backend.site.config
+    return Writes(asks, origin_of(call, name), config.base, call.backend.rids, resolve, closed=config.http.check_references)
+
+
 def keyed(call: Call) -> Once | None:
     """The request's Idempotency-Key, bound to caller, method, address and body."""
     key = call.headers.get("idempotency-key")
@@ -71,27 +77,32 @@ def _whole(call: Call, wrote: Wrote) -> Wrote:
 
 
 async def write(call: Call, ask: Ask, resolve: Conditions | None = None) -> Reply:
-    """One create or update, and its answer."""
-    backend = call.backend
-    writes = Writes([ask], origin_of(call, f"{call.method} {call.type}"), backend.site.config.base, backend.rids, resolve)
-    wrote, headers = await run(call, writes, alone=resolve is not None)
+    """One ask, and its answer."""
+    wrote, headers = await run(call, writes_of(call, [ask], f"{call.method} {call.type}", resolve), alone=resolve is not None)
     reply = told_of(call, wrote[0])
     reply.headers |= headers
     return reply
 
 
 def told_of(call: Call, wrote: Wrote) -> Reply:
-    """The answer to a create or update, as `Prefer: return` wants it (https://hl7.org/fhir/R4/http.html#ops)."""
+    """The answer to a write, as `Prefer: return` wants it (https://hl7.org/fhir/R4/http.html#ops)."""
+    if wrote.how in ("deleted", "absent"):
+        return _deleted(wrote)
     headers = stamped(wrote.version, wrote.time)
     status = CHANGED[wrote.how]
     if status == 201 or wrote.how == "found":
         headers["Location"] = f"{call.root}/{wrote.type}/{wrote.id}/_history/{wrote.version}"
     wish = call.prefers("return") if "prefer" in call.headers else ""
     if wish == "minimal":
-        return Reply(status, b"", headers)
+        return Reply(status, b"", headers, moment=wrote.time)
     if wish == "OperationOutcome":
-        return Reply(status, encode(_outcome(call, wrote)), headers)
-    return Reply(status, wrote.content, headers)
+        return Reply(status, encode(_outcome(call, wrote)), headers, moment=wrote.time)
+    return Reply(status, wrote.content, headers, moment=wrote.time)
+
+
+def _deleted(wrote: Wrote) -> Reply:
+    """The answer to a delete."""
+    return Reply(204, headers={"ETag": etag(wrote.version)} if wrote.version else {}, moment=wrote.time)
 
 
 _DONE = {

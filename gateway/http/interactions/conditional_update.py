@@ -20,8 +20,12 @@ from gateway.store.api.asks import Ask
 @interaction("", "type", "PUT", "T")
 async def conditional_update(call: Call) -> Reply:
     """200 or 201 as an update has them; 412 when several match, 400 when the body's id is not that of the match."""
-    body = resource_of(call)
-    criteria = canonical(urlencode(call.query))
-    await find_now(call, call.type, criteria)  # what is not understood is told before the writer is asked
-    ask = Ask("update", call.type, allot(), body, asked_version(call), must_be_absent(call), minted=True, criteria=criteria)
+    ask = conditional_update_of(call)
+    await find_now(call, call.type, ask.criteria)  # what is not understood is told before the writer is asked
     return await write(call, ask, conditions(call))
+
+
+def conditional_update_of(call: Call) -> Ask:
+    """What the request asks for."""
+    body, criteria = resource_of(call), canonical(urlencode(call.query))
+    return Ask("update", call.type, allot(), body, asked_version(call), must_be_absent(call), minted=True, criteria=criteria)

@@ -18,16 +18,20 @@ from gateway.store.api.asks import Ask, Denied
 async def create(call: Call) -> Reply:
     """201 with Location, ETag and Last-Modified; an id in the body is not kept. With If-None-Exist 200 and the one that matches, 412 when
     several do (https://hl7.org/fhir/R4/http.html#ccreate)."""
-    body = resource_of(call)
-    wanted = call.headers.get("if-none-exist")
-    if wanted is None:
-        return await write(call, Ask("create", call.type, allot(), body, minted=True))
-    criteria = canonical(wanted)
+    ask = create_of(call)
+    if not ask.criteria:
+        return await write(call, ask)
     if "idempotency-key" not in call.headers:
-        known = await _known(call, criteria)
+        known = await _known(call, ask.criteria)
         if known is not None:
             return known
-    return await write(call, Ask("create", call.type, allot(), body, minted=True, criteria=criteria), conditions(call))
+    return await write(call, ask, conditions(call))
+
+
+def create_of(call: Call) -> Ask:
+    """What the request asks for."""
+    wanted = call.headers.get("if-none-exist")
+    return Ask("create", call.type, allot(), resource_of(call), minted=True, criteria="" if wanted is None else canonical(wanted))
 
 
 async def _known(call: Call, criteria: str) -> Reply | None:

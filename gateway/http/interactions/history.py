@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,7 +20,7 @@ from gateway.http.ids import allotted
 from gateway.http.interactions.read import unknown
 from gateway.http.problems import Problem
 from gateway.http.registry import interaction
-from gateway.http.versions import etag
+from gateway.http.versions import etag, instant
 from gateway.store.reads import Asked, Place, Version
 
 CURSOR = "_cursor"
@@ -123,8 +122,3 @@ def _entry(root: str, v: Version) -> bytes:
     response = encode({"status": status, "etag": etag(v.version), "lastModified": instant(v.time)})
     resource = b"" if v.deleted else b',"resource":' + v.content
     return b'{"fullUrl":' + encode(f"{root}/{name}") + resource + b',"request":' + request + b',"response":' + response + b"}"
-
-
-def instant(time: int) -> str:
-    """µs since the epoch as a FHIR instant."""
-    return datetime.fromtimestamp(time / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time // 1000 % 1000:03d}Z"

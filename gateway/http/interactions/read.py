@@ -29,8 +29,8 @@ async def read(call: Call) -> Reply:
     if deleted:
         raise gone(call, headers)
     if unchanged(call, version, time):
-        return Reply(304, headers=headers)
-    reply = Reply(200, content, headers)
+        return Reply(304, headers=headers, moment=time)
+    reply = Reply(200, content, headers, moment=time)
     return native(call, reply) if call.type == "Binary" else reply
 
 

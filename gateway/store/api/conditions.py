@@ -13,7 +13,7 @@ from typing import Any
 from gateway.store.api.asks import Ask, Denied, Wrote
 from gateway.store.unit import Unit
 
-__all__ = ["Conditions", "Find", "locks_of"]
+__all__ = ["Conditions", "Find", "locks_of", "twice"]
 
 Find = Callable[[str, str], Sequence[str]]
 """(type, criteria) -> ids of current resources that match, at most two."""
@@ -24,11 +24,11 @@ Fetch = Callable[[str, str], Wrote | None]
 @dataclass(slots=True)
 class Conditions:
     """Decides every conditional ask of a request, then settles the placeholders of its Bundle. links: what bodies call an ask's resource
-    (`urn:uuid:…`) -> the ask. rewrite: puts references in place of placeholders."""
+    (`urn:uuid:…`) -> which ask. rewrite: puts references in place of placeholders."""
 
     find: Find
     fetch: Fetch
-    links: Mapping[str, Ask] = field(default_factory=dict)
+    links: Mapping[str, int] = field(default_factory=dict)
     rewrite: Callable[[Any, Mapping[str, str]], Any] | None = None
 
     def __call__(self, unit: Unit, asks: Sequence[Ask]) -> Denied | None:
@@ -39,11 +39,11 @@ class Conditions:
             if denied is not None:
                 return denied
         if self.rewrite is not None:
-            names = {text: f"{ask.type}/{ask.id}" for text, ask in self.links.items()}
+            names = {text: f"{asks[n].type}/{asks[n].id}" for text, n in self.links.items()}
             for ask in asks:
                 if ask.body is not None and ask.settled is None:
                     ask.body = self.rewrite(ask.body, names)
-        return _twice(asks)
+        return twice(asks)
 
     def _decide(self, ask: Ask) -> Denied | None:
         ids = self.find(ask.type, ask.criteria)
@@ -65,7 +65,7 @@ class Conditions:
         return None
 
 
-def _twice(asks: Sequence[Ask]) -> Denied | None:
+def twice(asks: Sequence[Ask]) -> Denied | None:
     """R4: resolved identities must not overlap in a transaction."""
     seen: set[tuple[str, str]] = set()
     for ask in asks:

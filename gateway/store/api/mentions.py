@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.fhir.references import parse_reference
 from gateway.store.unit import Unit
 
-__all__ = ["Rids", "patient_named"]
+__all__ = ["Rids", "named", "patient_named"]
 
 SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual", "recordTarget")
 """Elements that name the resident a resource is about, in the order they count."""
@@ -28,6 +28,22 @@ def patient_named(body: dict[str, Any]) -> Name | None:
             if target.type == "Patient" and not target.base:
                 return "Patient", target.id
     return None
+
+
+def named(value: Any) -> Iterator[Name]:
+    """(type, id) of every relative reference in a body."""
+    if isinstance(value, dict):
+        text = value.get("reference")
+        if isinstance(text, str):
+            target = parse_reference(text)
+            if target.type and not target.base:
+                yield target.type, target.id
+        for inner in value.values():
+            if isinstance(inner, (dict, list)):
+                yield from named(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from named(inner)
 
 
 class Rids:

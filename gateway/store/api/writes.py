@@ -7,12 +7,12 @@ the group it shares with others untouched. https://hl7.org/fhir/R4/http.html#tra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.store.api import patients, spoken
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
-from gateway.store.api.mentions import Rids, patient_named
+from gateway.store.api.mentions import Rids, named, patient_named
 from gateway.store.api.once import Once
 from gateway.store.apply import Applier
 from gateway.store.states import ResourceState
@@ -37,15 +37,15 @@ class Replayed:
 class Writes:
     """The asks of one request. base: of the identifier systems that this deployment issues. rids: what is known of row numbers, shared by
     all requests of a process. resolve: turns criteria into ids, and references to placeholders into references, before anything is
-    looked at; it may deny. references: names that must be held here. once: the request's Idempotency-Key."""
+    looked at; it may deny. once: the request's Idempotency-Key. closed: every relative reference must resolve."""
 
     asks: list[Ask]
     origin: Origin
     base: str
     rids: Rids
     resolve: Callable[[Unit, list[Ask]], Denied | None] | None = None
-    references: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     once: Once | None = None
+    closed: bool = False
 
     def __call__(self, unit: Unit, applier: Applier) -> Result | Replayed:
         """Runs inside the writer's transaction."""
@@ -59,19 +59,22 @@ class Writes:
         return result
 
     def _run(self, unit: Unit, applier: Applier) -> Result:
+        asks = self.asks
         if self.resolve is not None:
-            denied = self.resolve(unit, self.asks)
+            asks = [replace(a) for a in asks]  # after a lost race everything is decided anew
+            denied = self.resolve(unit, asks)
             if denied is not None:
                 return denied
-        unit.load_resources(names={(a.type, a.id) for a in self.asks if a.id and not a.minted and a.settled is None})
-        for ask in self.asks:
+        unit.load_resources(names={(a.type, a.id) for a in asks if a.id and not a.minted and a.settled is None})
+        for ask in asks:
             denied = self._deny(unit, applier, ask)
             if denied is not None:
                 return denied
-        dangling = self._dangling(unit)
-        if dangling is not None:
-            return dangling
-        return self._write(unit, applier)
+        if self.closed:
+            dangling = _dangling(unit, asks)
+            if dangling is not None:
+                return dangling
+        return self._write(unit, applier, asks)
 
     def _deny(self, unit: Unit, applier: Applier, ask: Ask) -> Denied | None:
         """Why this ask cannot be written; None when it can."""
@@ -92,22 +95,11 @@ class Writes:
             return Denied("replaced", ask.type, ask.id, version, ask.place)
         return None
 
-    def _dangling(self, unit: Unit) -> Denied | None:
-        """The first reference that neither the store nor this request holds."""
-        wanted = self.references - {(a.type, a.id) for a in self.asks if a.kind != "delete"}
-        if not wanted:
-            return None
-        held = self.rids.of(unit, wanted)
-        for type_, id_ in sorted(wanted):
-            if (type_, id_) not in held:
-                return Denied("dangling", type_, id_)
-        return None
-
-    def _write(self, unit: Unit, applier: Applier) -> list[Wrote]:
+    def _write(self, unit: Unit, applier: Applier, asks: Sequence[Ask]) -> list[Wrote]:
         seq = unit.raw.sequence()
         changed: list[ResourceState] = []
         wrote: dict[int, Wrote] = {}
-        for ask in sorted(self.asks, key=lambda a: ORDER[a.kind]):
+        for ask in sorted(asks, key=lambda a: ORDER[a.kind]):
             if ask.settled is not None:
                 wrote[id(ask)] = ask.settled
                 continue
@@ -127,7 +119,7 @@ class Writes:
             wrote[id(ask)] = Wrote(ask.type, ask.id, state.version, state.time, how, b"" if ask.kind == "delete" else state.content)
         if changed:
             self._tell(unit, seq, changed)
-        return [wrote[id(a)] for a in self.asks]
+        return [wrote[id(a)] for a in asks]
 
     def _one(self, unit: Unit, applier: Applier, ask: Ask, state: ResourceState, seq: int) -> None:
         if ask.kind == "delete" and (not state.version or state.deleted):
@@ -173,3 +165,16 @@ class Writes:
 def _once(states: Iterable[ResourceState]) -> Sequence[ResourceState]:
     """Each resource once, in the order it was first written."""
     return list({s.rid: s for s in states}.values())
+
+
+def _dangling(unit: Unit, asks: Sequence[Ask]) -> Denied | None:
+    """The first relative reference to what neither the store nor this request holds."""
+    kept = {(a.type, a.id) for a in asks if a.kind != "delete"}
+    wanted = {name: ask for ask in asks if ask.body is not None and ask.settled is None for name in named(ask.body)}
+    missing = [n for n in wanted if n not in kept and ((state := unit.by_name.get(n)) is None or not state.version or state.deleted)]
+    rows = unit.raw.among("SELECT type, id FROM resource WHERE NOT deleted AND id {}", {id_ for _, id_ in missing})
+    held = {(type_, id_) for type_, id_ in rows}
+    for name in missing:
+        if name not in held:
+            return Denied("dangling", *name, place=wanted[name].place)
+    return None

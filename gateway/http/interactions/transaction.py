@@ -1,0 +1,156 @@
+"""Requests in one Bundle that are all done, or none is.
+
+https://hl7.org/fhir/R4/http.html#transaction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.http.call import Call, Reply
+from gateway.http.criteria import canonical, conditions, find_now
+from gateway.http.entries import Entry, answered, entries_of, response
+from gateway.http.interactions.batch import batch, one
+from gateway.http.interactions.conditional_delete import conditional_delete, conditional_delete_of
+from gateway.http.interactions.conditional_update import conditional_update, conditional_update_of
+from gateway.http.interactions.create import create, create_of
+from gateway.http.interactions.delete import delete, delete_of
+from gateway.http.interactions.update import update, update_of
+from gateway.http.negotiate import parsed
+from gateway.http.placeholders import conditional_references, rewritten
+from gateway.http.problems import Problem
+from gateway.http.registry import Handler, interaction
+from gateway.http.router import route
+from gateway.http.writing import denied, run, told_of, writes_of
+from gateway.store.api.asks import Ask
+from gateway.store.api.conditions import twice
+
+Asking = Callable[[Call], Ask]
+ASKS: dict[Handler, Asking] = {
+    create: create_of,
+    update: update_of,
+    delete: delete_of,
+    conditional_update: conditional_update_of,
+    conditional_delete: conditional_delete_of,
+}
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a transaction comes to. asks: of the entries that write, in their order. links: placeholder -> which ask. reads: the others."""
+
+    entries: list[Entry]
+    asks: list[Ask] = field(default_factory=list)
+    links: dict[str, int] = field(default_factory=dict)
+    reads: list[Entry] = field(default_factory=list)
+
+
+@interaction("batch", "system", "POST", "")
+@interaction("transaction", "system", "POST", "")
+async def bundle(call: Call) -> Reply:
+    """200 with a Bundle of answers in the order of the entries. A transaction's fault is told with its entry, and nothing was written."""
+    body = parsed(call)
+    if body.get("resourceType") != "Bundle" or body.get("type") not in ("batch", "transaction"):
+        zh = "此地址只收 type 为 batch 或 transaction 的 Bundle"
+        raise Problem(400, "invalid", zh, "Only a Bundle of type batch or transaction is taken here", "Bundle.type")
+    return await (transaction(call, body) if body["type"] == "transaction" else batch(call, body))
+
+
+async def transaction(call: Call, body: dict[str, Any]) -> Reply:
+    """All of it in one commit: DELETE, POST, PUT and PATCH, then the reads."""
+    plan = await planned(entries_of(call, body))
+    names = await _conditional(call, plan)
+    decides = any(a.criteria for a in plan.asks)
+    if decides:
+        resolve = conditions(call)
+        resolve.links, resolve.rewrite = plan.links, lambda value, own: rewritten(value, {**names, **own})
+    else:
+        resolve = None
+        names |= {text: f"{plan.asks[n].type}/{plan.asks[n].id}" for text, n in plan.links.items()}
+        for ask in plan.asks:
+            ask.body = rewritten(ask.body, names)
+        overlap = twice(plan.asks)
+        if overlap is not None:
+            raise denied(overlap)
+    answers: dict[int, bytes] = {}
+    headers: dict[str, str] = {}
+    if plan.asks:
+        wrote, headers = await run(call, writes_of(call, plan.asks, "POST Bundle", resolve), alone=decides)
+        whole = call.prefers("return") == "representation"
+        for ask, w in zip(plan.asks, wrote, strict=True):
+            answers[ask.place - 1] = response(call, told_of(call, w), resource=whole)
+    for entry in plan.reads:
+        answers[entry.at] = await one(entry.call)
+    reply = answered("transaction-response", [answers[n] for n in range(len(plan.entries))])
+    reply.headers |= headers
+    return reply
+
+
+async def planned(entries: Sequence[Entry]) -> Plan:
+    """Asks and reads of the entries. Problem of the first entry that cannot be done, with its place."""
+    plan = Plan(list(entries))
+    for entry in entries:
+        try:
+            ask = await ask_of(entry.call)
+        except Problem as fault:
+            raise placed(fault, entry.at) from None
+        if ask is None:
+            plan.reads.append(entry)
+            continue
+        ask.place = entry.at + 1
+        for text in _called(entry, ask):
+            plan.links.setdefault(text, len(plan.asks))
+        plan.asks.append(ask)
+    return plan
+
+
+async def ask_of(call: Call) -> Ask | None:
+    """What an entry asks to be written; None for one that reads."""
+    handle = route(call)
+    asking = ASKS.get(handle)
+    if asking is not None:
+        return asking(call)
+    if call.method in ("GET", "HEAD"):
+        return None
+    zh, en = "事务里只能有资源的读写, 不能有这种请求", "A transaction holds reads and writes of resources, not this kind of request"
+    raise Problem(400, "not-supported", zh, en)
+
+
+def placed(fault: Problem, at: int) -> Problem:
+    """The same fault with the place of its entry."""
+    where = f"Bundle.entry[{at}]" + (f".resource.{fault.expression.partition('.')[2]}".rstrip(".") if fault.expression else "")
+    text = fault.text
+    return Problem(fault.status, fault.code, f"第 {at + 1} 条: {text.zh}", f"Entry {at + 1}: {text.en}", where, fault.headers)
+
+
+def _called(entry: Entry, ask: Ask) -> list[str]:
+    """What other entries may call this one's resource."""
+    names = [entry.full_url] if entry.full_url else []
+    if ask.minted and not entry.full_url.startswith("urn:") and entry.full_url:
+        names.append("/".join(entry.full_url.split("/")[-2:]))
+    elif ask.minted and entry.call.resource is not None and isinstance(own := entry.call.resource.get("id"), str):
+        names.append(f"{ask.type}/{own}")
+    return names
+
+
+async def _conditional(call: Call, plan: Plan) -> dict[str, str]:
+    """Reference that is a search -> `Type/id`; one whose criteria are those of an entry is a placeholder of that entry."""
+    own = {(a.type, a.criteria): n for n, a in enumerate(plan.asks) if a.criteria}
+    names: dict[str, str] = {}
+    for ask in plan.asks:
+        for text, type_, criteria in conditional_references(ask.body) if ask.body is not None else ():
+            if text in names or text in plan.links:
+                continue
+            wanted = canonical(criteria)
+            if (type_, wanted) in own:
+                plan.links[text] = own[type_, wanted]
+                continue
+            ids = await find_now(call, type_, wanted)
+            if len(ids) != 1:
+                zh = f"条件引用 {type_} 应恰好匹配一份资源, 实际{'没有' if not ids else '多于一份'}"
+                en = f"A conditional reference to {type_} should match one resource; it matches {'none' if not ids else 'several'}"
+                raise placed(Problem(412, "not-found" if not ids else "multiple-matches", zh, en), ask.place - 1)
+            names[text] = f"{type_}/{ids[0]}"
+    return names
