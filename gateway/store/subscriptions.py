@@ -167,6 +167,7 @@ def forget(database: Database, before: datetime) -> int:
         return raw.run(statement, [micro(before)])
 
 
+_NOW = "SELECT r.type, r.id, r.version, r.deleted, r.content FROM resource r WHERE r.type = ? AND r.id {}"
 _THEN = "SELECT r.type, r.id, h.version, h.deleted, h.content FROM resource r JOIN resource_history h ON h.rid = r.rid WHERE r.type = ? AND r.id {}"
 
 
