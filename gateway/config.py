@@ -34,10 +34,6 @@ class HttpConfig(Section):
     host: str = Field("127.0.0.1", description="Address to listen on. Only loopback until access control exists.")
     port: int = Field(8765, ge=0, le=65535, description="Port; 0 lets the system choose.")
     max_body: int = Field(16 * 2**20, gt=0, description="Largest HTTP body in bytes; a larger one is answered 413 and kept by its head and digest.")
-    check_references: bool = Field(
-        False,
-        description="Refuse writes by API that refer to what is not here; by default they are accepted, since a result may come before its order.",
-    )
 
     @field_validator("host")
     @classmethod

@@ -37,6 +37,9 @@ GATHER = 0.1
 in the meantime travels together. The first after a silence goes at once."""
 IDLE = 0.5
 """Seconds after which a worker that found nothing looks again."""
+PRUNE_EVERY = timedelta(hours=1)
+PRUNE_ROWS = 500
+"""Deliveries that are looked at in one step, so that nobody waits for it long."""
 LEASE = timedelta(minutes=1)
 BUSY = 0.2
 """Seconds until a lane is due again whose resources refer to one that another worker delivers at this moment."""
@@ -86,6 +89,9 @@ class Sender:
         self._choosing = threading.Lock()
         self._last = timer() - GATHER  # when the last round began
         self._token = secrets.token_hex(4)  # two processes on one database have workers of different names
+        self._pruning = threading.Lock()
+        self._pruned: int | None = 0  # how far; None: to the end
+        self._prune_at = datetime.min.replace(tzinfo=UTC)
         self._failures = 0  # rounds in a row that the server as a whole failed
         self._until = datetime.min.replace(tzinfo=UTC)  # the server is left alone until then
 
@@ -189,7 +195,9 @@ class Sender:
             try:
                 self.recover()
                 pause = self._pause(idle)
-                if not pause and not self.step(f"{self._token}-{worker}"):
+                if pause:
+                    self.prune()
+                elif not self.step(f"{self._token}-{worker}"):
                     pause = idle
             except Exception as e:  # a bug or a database that is away must not end deliveries for good
                 self.log.error("delivery round failed", destination=self.destination.name, exc_info=e)
@@ -206,6 +214,19 @@ class Sender:
             if not pause:
                 self._last = self.timer()
             return pause
+
+    def prune(self) -> None:
+        """Takes away some deliveries that were finished long ago, when it is time for it; what is left follows when there is time again."""
+        if not self._pruning.acquire(blocking=False):
+            return
+        try:
+            now = self.clock.now()
+            if self._pruned is not None or now >= self._prune_at:
+                self._prune_at = now + PRUNE_EVERY
+                before = now - timedelta(days=self.destination.keep_done)
+                self._pruned = deliveries.prune(self.database, self.destination.name, self._pruned or 0, before, PRUNE_ROWS)
+        finally:
+            self._pruning.release()
 
     def wake(self) -> None:
         """There is something new."""

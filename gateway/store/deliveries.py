@@ -23,7 +23,7 @@ from gateway.store.unit import SHARED
 
 __all__ = [
     "Current", "Delivery", "Lane", "Queue",
-    "abandon", "acquire", "claim", "claimable", "current", "give_back", "micro", "pause", "put_off", "queue", "renew", "resume", "retry",
+    "abandon", "acquire", "claim", "claimable", "current", "give_back", "micro", "pause", "prune", "put_off", "queue", "renew", "resume", "retry",
 ]  # fmt: skip
 
 ROWS = 64
@@ -233,6 +233,19 @@ def resume(database: Database, destination: str, now: datetime) -> None:
 
 def _pause(raw: Raw, destination: str, paused: bool, reason: str | None, now: datetime) -> None:
     raw.upsert("destination_state", ("destination",), ("paused", "reason", "since"), [(destination, paused, reason, micro(now))])
+
+
+def prune(database: Database, destination: str, after: int, before: datetime, rows: int) -> int | None:
+    """Takes away what was finished before that moment, of the next `rows` deliveries after this id. The last id looked at; None when
+    younger ones follow, or none."""
+    moment = micro(before)
+    with reading(database) as raw:
+        found = raw.rows("SELECT id, destination, made, done FROM delivery WHERE id > ? ORDER BY id LIMIT ?", (after, rows))
+    old = [(r[0],) for r in found if r[1] == destination and r[3] is not None and r[3] < moment]
+    if old:
+        with writing(database) as raw:
+            raw.many("DELETE FROM delivery WHERE id = ?", old)
+    return found[-1][0] if len(found) == rows and found[-1][2] < moment else None
 
 
 def queue(database: Database) -> list[Queue]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.outbox import owed
+from datetime import timedelta
+
+import pytest
+
+from gateway.outbox import owed, sender
 from tests.outbox.town import Town
 from tests.records.county import form, observation
 
@@ -45,3 +49,29 @@ def test_deliveries_are_owed_again_safely_beside_a_running_writer(town: Town) ->
     assert town.waiting() == 1 + 30 + 10
     town.drain()
     town.whole(50)
+
+
+def test_what_was_finished_long_ago_is_taken_away_in_small_steps_and_nothing_else(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "PRUNE_ROWS", 3)
+    for n in range(7):
+        town.send(f"k{n}", "1", observation(f"o{n}", "c"), person=f"P{n}")
+    town.drain()
+    town.send("late", "1", observation("late", "c"), person="P0")
+    town.county.clock.advance(timedelta(days=31))
+    town.send("young", "1", observation("young", "c"), person="P1")
+
+    def kept() -> list[tuple[object, ...]]:
+        return town.county.rows("SELECT state, count(*) FROM delivery GROUP BY state ORDER BY state")
+
+    town.sender.prune()
+    assert kept() == [("done", 4), ("waiting", 2)]
+    for _ in range(3):
+        town.sender.prune()
+    assert kept() == [("waiting", 2)]
+    town.drain()
+    town.sender.prune()
+    assert kept() == [("done", 2)], "finished just now"
+    town.county.clock.advance(timedelta(days=30, hours=1))
+    town.sender.prune()
+    assert kept() == []
+    town.whole(16)
