@@ -65,7 +65,7 @@ class Ingest:
             return done
         content = b"".join(messages.content(self.database, stored.id))
         incoming = Incoming(content, stored.media_type, stored.name, stored.peer, stored.charset)
-        return self._small(incoming, content, replace(self._message(incoming, stored.digest, stored.size, ()), stored=stored.id))
+        return self._small(incoming, content, replace(self._message(incoming, stored.digest, stored.size, ()), stored=stored.id, early=True))
 
     def _read(self, open_: object) -> bytes | None:
         """A file's bytes when it fits one chunk, else None."""

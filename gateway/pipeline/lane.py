@@ -26,6 +26,10 @@ from gateway.store.writer import CLOSING
 
 __all__ = ["Arrival", "Lane", "Limits"]
 
+LOADED = 1.0
+"""Seconds for which a lane counts as loaded after a message that came while another was in work. A sender that sends one message after
+the other, each when the last is answered, never loads it."""
+
 T = TypeVar("T")
 
 
@@ -38,6 +42,11 @@ class Arrival:
     told: Future[Receipt]
     began: float
     ahead: NewMessage | None = None
+
+    @property
+    def early(self) -> bool:
+        """Whether its sender is answered ahead of its records."""
+        return self.ahead is not None and self.ahead.early
 
     @property
     def answered(self) -> bool:
@@ -77,6 +86,7 @@ class Lane:
         self._changed = threading.Condition()
         self._jobs: deque[Arrival | Callable[[], None]] = deque()
         self._work = 0  # messages entered and not finished
+        self._met = -LOADED  # when a message last came while another was in work
         self._ahead = 0  # of these, accepted ahead of their records
         self._bytes = 0
         self._callers: set[Arrival] = set()  # whose senders wait for an outcome
@@ -153,9 +163,11 @@ class Lane:
             raise TransientError(CLOSING)
 
     def _admitted(self, arrival: Arrival) -> NewMessage | None:
-        """The message to store ahead, when its sender needs no more, the lane is not free, and there is room."""
+        """The message to store ahead, when its sender needs no more, the lane is loaded, and there is room."""
         i = arrival.incoming
-        if i.waits_for != "stored" or i.refused is not None or not self._work or not isinstance(i.content, bytes):
+        if self._work:
+            self._met = arrival.began
+        if i.waits_for != "stored" or i.refused is not None or arrival.began - self._met >= LOADED or not isinstance(i.content, bytes):
             return None
         size = len(i.content)
         if self._ahead >= self._limits.messages or self._bytes + size > self._limits.size:
@@ -170,10 +182,15 @@ class Lane:
             arrival.told.set_result(Receipt(arrival.ahead.stored, "accepted"))
             return
         with self._changed:
-            if not self._left:
-                self._callers.add(arrival)
-                return
-        arrival.told.set_exception(TransientError(CLOSING))
+            left = self._left
+            self._callers.add(arrival)
+        arrival.told.add_done_callback(lambda _: self._told(arrival))  # it is done if its records were written before its turn came
+        if left and not arrival.told.done():
+            arrival.told.set_exception(TransientError(CLOSING))
+
+    def _told(self, arrival: Arrival) -> None:
+        with self._changed:
+            self._callers.discard(arrival)
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
@@ -190,7 +207,7 @@ class Lane:
                 self._changed.wait()
             head = self._jobs[0]
         if isinstance(head, Arrival):
-            while self._until is None and not self._callers and head.answered and self._writer.pressed(head.began):
+            while self._until is None and not self._callers and head.early and self._writer.pressed(head.began):
                 time.sleep(LOOK)  # not on the condition: each message that comes would wake this thread
             if head.answered and self._until is not None and time.monotonic() > self._until:
                 self._leave()

@@ -20,7 +20,8 @@ __all__ = ["Answer", "Change", "Item", "NewMessage", "Work"]
 @dataclass(slots=True)
 class NewMessage:
     """A message. chunks: its content. stored: its id, once it was stored (`processing`) ahead of its records, else 0: its records then
-    finish that row. since: when it was accepted (monotonic seconds)."""
+    finish that row. early: its sender was answered ahead of its records, or will be as soon as it is stored. since: when it was
+    accepted (monotonic seconds)."""
 
     source: str
     name: str
@@ -33,6 +34,7 @@ class NewMessage:
     state: str = ""  # "": follows from the outcomes
     reason: Finding | None = None
     stored: int = 0
+    early: bool = False
     since: float = 0.0
 
 
@@ -102,8 +104,8 @@ class Work:
 
     @property
     def ahead(self) -> NewMessage | None:
-        """The message whose sender was answered before its records are written; None when somebody waits for this work."""
-        return self.message if isinstance(self.message, NewMessage) and self.message.stored else None
+        """The message whose sender is answered before its records are written; None when somebody waits for this work."""
+        return self.message if isinstance(self.message, NewMessage) and self.message.early else None
 
     @property
     def alone(self) -> bool:

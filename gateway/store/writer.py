@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import structlog
@@ -92,6 +93,8 @@ class Writer:
         if self._thread is None or self._turns.closing:
             raise TransientError(CLOSING)
         work = Work(message.source, message=message, store=True)
+        message.early = True
+        work.future.add_done_callback(partial(_stored, message))
         self._turns.store(work)
         return work.future
 
@@ -159,8 +162,6 @@ class Writer:
             else:
                 self.groups += not works[0].store
                 for work, answer in zip(works, answers, strict=True):
-                    if work.store and isinstance(work.message, NewMessage):
-                        work.message.stored = answer.message
                     work.future.set_result(answer)
                 return None
         return None
@@ -251,6 +252,11 @@ def _id(unit: Unit, message: NewMessage | int | None) -> int:
     if isinstance(message, NewMessage):
         return message.stored or unit.raw.number()
     return message or 0
+
+
+def _stored(message: NewMessage, stored: Future[Answer]) -> None:
+    message.stored = 0 if stored.cancelled() or stored.exception() is not None else stored.result().message
+    message.early = bool(message.stored)
 
 
 def _fail(works: Sequence[Work], fault: Exception) -> None:

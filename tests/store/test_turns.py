@@ -36,7 +36,7 @@ def turns(clock: Seconds) -> Turns:
 
 def message(stored: int = 0, since: float = 0.0) -> NewMessage:
     """A message; stored: its id when its sender was answered."""
-    return NewMessage("lis", "", "", "", "", "d", 1, (b"x",), stored=stored, since=since)
+    return NewMessage("lis", "", "", "", "", "d", 1, (b"x",), stored=stored, early=bool(stored), since=since)
 
 
 def work(name: str, resources: int = 1, **more: Any) -> Work:
