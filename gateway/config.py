@@ -34,6 +34,10 @@ class HttpConfig(Section):
     host: str = Field("127.0.0.1", description="Address to listen on. Only loopback until access control exists.")
     port: int = Field(8765, ge=0, le=65535, description="Port; 0 lets the system choose.")
     max_body: int = Field(16 * 2**20, gt=0, description="Largest HTTP body in bytes; a larger one is answered 413 and kept by its head and digest.")
+    check_references: bool = Field(
+        False,
+        description="Refuse writes by API that refer to what is not here; by default they are accepted, since a result may come before its order.",
+    )
 
     @field_validator("host")
     @classmethod
@@ -110,6 +114,34 @@ class DestinationConfig(Section):
     keep_done: float = Field(30.0, ge=0, description="Days that a finished delivery is kept; what the destination has is known without it.")
 
 
+class NotifyConfig(Section):
+    """Subscriptions: whom the gateway may notify, and how long it tries (docs/subscriptions.md)."""
+
+    endpoints: list[str] = Field(
+        default_factory=list,
+        description="Addresses that a Subscription may name: exactly, or everything below one that ends in `/`. Empty: none is accepted.",
+    )
+    address: str | None = Field(
+        None, description="FHIR base as receivers reach this gateway, for the references in notifications; by default `base`."
+    )
+    verify: bool | str = Field(True, description="TLS verification of receivers: true, or the path of a CA bundle.")
+    timeout: float = Field(30.0, gt=0, description="Seconds to wait for a receiver; a Subscription may ask for less.")
+    parallel: int = Field(4, ge=1, le=64, description="Receivers that are notified at the same time.")
+    retry_first: float = Field(1.0, gt=0, description="Seconds before the first repeat; doubles with jitter.")
+    retry_limit: float = Field(300.0, gt=0, description="Longest pause between repeats in seconds.")
+    give_up: float = Field(72.0, gt=0, description="Hours without success after which a Subscription becomes `error`; nothing is lost by it.")
+    keep_events: float = Field(30.0, gt=0, description="Days that an event which was delivered can be asked for again with `$events`.")
+
+    @field_validator("endpoints")
+    @classmethod
+    def _addresses(cls, endpoints: list[str]) -> list[str]:
+        for endpoint in endpoints:
+            parts = urlsplit(endpoint)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+                raise ValueError(f"`{endpoint}` should be an absolute http(s) URL without user, query and fragment")
+        return endpoints
+
+
 class ClientConfig(Section):
     """A caller of the API: (client, organisation, role) behind a bearer token."""
 
@@ -140,6 +172,7 @@ class Config(Section):
     log: LogConfig = Field(LogConfig(), description="Logs.")
     source: list[SourceConfig] = Field(default_factory=list, description="Feeds.")
     destination: list[DestinationConfig] = Field(default_factory=list, description="FHIR servers to deliver to; none: the gateway stands alone.")
+    notify: NotifyConfig = Field(NotifyConfig(), description="Subscriptions.")
     client: list[ClientConfig] = Field(default_factory=list, description="Callers of the API; none: the one `demo` caller from loopback.")
     _folder: Path = PrivateAttr(Path())
 
@@ -227,8 +260,9 @@ def parse(raw: dict[str, Any], path: Path = Path("yifang.toml")) -> Config:
     store = config.store.model_copy(update={"data": root / config.store.data, "database": secret(config.store.database)})
     destinations = [d.model_copy(update={"authorization": secret(d.authorization), "verify": _bundle(d.verify, root)}) for d in config.destination]
     mappings = root / config.mappings if config.mappings else None
+    notify = config.notify.model_copy(update={"verify": _bundle(config.notify.verify, root)})
     log = config.log.model_copy(update={"file": root / config.log.file if config.log.file else None})
-    return config.model_copy(update={"store": store, "destination": destinations, "mappings": mappings, "log": log}).anchored(root)
+    return config.model_copy(update={"store": store, "destination": destinations, "mappings": mappings, "notify": notify, "log": log}).anchored(root)
 
 
 def _bundle(verify: bool | str, root: Path) -> bool | str:
