@@ -17,6 +17,8 @@ from gateway.record import Fields
 __all__ = ["YEAR", "Fact", "directory", "followups", "person_fields", "profiles", "readings", "text_of", "visits"]
 
 YEAR = 365
+QUEUE = 0.1
+"""Share of visits that follow another one of the same place within minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def readings(county: County, residents: Sequence[Resident], chance: Random, star
         if not (resident.hypertension or resident.diabetes):
             continue
         doctor = county.staff[resident.village][0]
-        for _ in range(chance.randrange(6, 13)):
+        for _ in range(chance.randrange(10, 19)):
             number += 1
             at = datetime.combine(start + timedelta(days=chance.randrange(YEAR)), time(8)) + timedelta(minutes=chance.randrange(540))
             fields = {"机构代码": resident.village, "读数编号": f"DS{number:06}", "测量时间": text_of(at)} | person_fields(resident)
@@ -172,11 +174,15 @@ def visits(county: County, residents: Sequence[Resident], chance: Random, start:
     """Outpatient visits at hospitals and township health centres with their diagnoses, and a prescription for some."""
     places = [*county.at_level("1"), *county.at_level("2"), *county.at_level("3")]
     counters = dict.fromkeys((p.code for p in places), 0)
+    newest: dict[str, datetime] = {}
     for resident in residents:
-        for _ in range(chance.choice((0, 1, 2, 2, 4))):
+        for _ in range(chance.choice((1, 2, 3, 3, 5))):
             place = chance.choice(places)
             counters[place.code] += 1
             at = datetime.combine(start + timedelta(days=chance.randrange(YEAR)), time(8)) + timedelta(minutes=chance.randrange(540))
+            if place.code in newest and chance.random() < QUEUE:
+                at = newest[place.code] + timedelta(minutes=chance.randrange(1, 6))
+            newest[place.code] = at
             yield from _visit(resident, place, chance.choice(county.of_kind(place.code, "1")), counters[place.code], at, chance)
 
 

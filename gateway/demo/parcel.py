@@ -20,9 +20,11 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """One thing sent. source: name of the feed; name: file name, control id or a word for people; broken: the gateway is expected to refuse
-    it, or never to see its end, so the sender does not insist on an accepting answer."""
+    it, or never to see its end, so the sender does not insist on an accepting answer; late: rows whose stamps are older than what the gateway
+    has read of their view by then."""
 
     source: str
     name: str
     content: bytes | Rows
     broken: bool = False
+    late: bool = False

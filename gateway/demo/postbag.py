@@ -1,13 +1,14 @@
 """Puts facts into parcels, feed by feed: messages, files, requests, transactions, in the order in which the county sends them.
 
 Within a feed that is not a database some parcels are late and some come twice; a front-end database is filled in the order of its stamps, as
-a hospital's own transactions would.
+a hospital's own transactions would, but for a few rows whose transaction took long: newer ones are committed, and read, before them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from random import Random
 
@@ -24,8 +25,12 @@ __all__ = ["pack", "shuffle"]
 
 TRANSACTION = 60
 """Rows that a hospital system commits to its front-end database at once."""
+OVERTAKEN, AFTER = 6, 20
+"""Rows of a front-end database that are committed after a newer one, at most, and the rows that stand in a transaction before one is."""
 BATCH = 25
 """Records in one request of an app."""
+LATENESS = 900.0
+"""Seconds that a row may be committed later than its stamp says, where the profile does not say so itself."""
 LATE, TWICE = 0.06, 0.04
 """Shares of parcels that arrive late, and that come a second time."""
 
@@ -97,9 +102,39 @@ def _requests(feed: Feed, facts: Sequence[Fact]) -> Iterator[Parcel]:
 
 
 def _transactions(feed: Feed, facts: Sequence[Fact]) -> Iterator[Parcel]:
-    for number, some in enumerate(_slices(facts, TRANSACTION), 1):
-        tables = tuple((feed.vendor(dataset), tuple(f.fields for f in mine)) for dataset, mine in _by_dataset(some).items())
-        yield Parcel(feed.name, f"commit-{number:04}", Rows(tables))
+    some: list[Fact] = []
+    number, left = 1, OVERTAKEN
+    for fact in facts:
+        some.append(fact)
+        late = _overtaken(feed, some) if left and len(some) > AFTER else None
+        if late is None and len(some) < TRANSACTION:
+            continue
+        yield Parcel(feed.name, f"commit-{number:04}", _rows(feed, [f for f in some if f is not late]))
+        if late is not None:
+            left -= 1
+            yield Parcel(feed.name, f"commit-{number:04}-late", _rows(feed, [late]), late=True)
+        some, number = [], number + 1
+    if some:
+        yield Parcel(feed.name, f"commit-{number:04}", _rows(feed, some))
+
+
+def _rows(feed: Feed, facts: Sequence[Fact]) -> Rows:
+    return Rows(tuple((feed.vendor(dataset), tuple(f.fields for f in mine)) for dataset, mine in _by_dataset(facts).items()))
+
+
+def _overtaken(feed: Feed, facts: Sequence[Fact]) -> Fact | None:
+    """The first record of the last one's view that may well be committed after it: stamped a little earlier, by less than the profile's
+    `lateness`, and not written again meanwhile."""
+    last, before = facts[-1], facts[:-1]
+    vendor = feed.vendor(last.dataset)
+    earliest = last.stamp - timedelta(seconds=float(vendor.options.get("lateness", LATENESS)) / 2)
+    keys = [_key_of(vendor, f) if f.dataset == last.dataset else () for f in facts]
+    found = (f for n, f in enumerate(before) if keys[n] and earliest < f.stamp < last.stamp and keys[n] not in keys[n + 1 :])
+    return next(found, None)
+
+
+def _key_of(vendor: Vendor, fact: Fact) -> tuple[str, ...]:
+    return tuple(str(fact.fields.get(k, "")) for k in vendor.profile["key"])
 
 
 def _files(feed: Feed, facts: Sequence[Fact]) -> Iterator[Parcel]:
@@ -135,7 +170,7 @@ def _versions(facts: Sequence[Fact]) -> list[list[Fact]]:
     files: list[tuple[set[tuple[str, ...]], list[Fact]]] = []
     for fact in facts:
         vendor = FEEDS[fact.source].vendor(fact.dataset)
-        key = tuple(str(fact.fields.get(k, "")) for k in vendor.profile["key"])
+        key = _key_of(vendor, fact)
         place = next((f for f in files if key not in f[0]), None)
         if place is None:
             place = (set(), [])

@@ -24,7 +24,7 @@ __all__ = ["Parcel", "Rows", "Scenario"]
 
 START, TODAY = date(2025, 7, 1), datetime(2026, 6, 30, 8)
 """The year that is told, and the day of its directory and profiles."""
-REPORTS = 2.2
+REPORTS = 3.0
 """Laboratory reports a resident and year."""
 
 

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from gateway.demo.broken import HALF
 from gateway.demo.containers import fill_views
-from gateway.demo.feeds import FEEDS
+from gateway.demo.feeds import FEEDS, POLL
 from gateway.demo.parcel import Parcel, Rows
 from gateway.errors import TransientError
 
@@ -36,6 +36,8 @@ PATIENCE = 600.0
 TRIES = 8
 CONNECTIONS = 3
 """MLLP connections of one feed: messages go over them in turn, each connection waits for its answers."""
+LOOKS = 3
+"""Looks that a gateway has at a front-end database before a row comes that is older than what it then has read."""
 IN_FOLDER = 40
 """Files that a feed leaves in its folder before it waits for them to be taken."""
 
@@ -161,6 +163,8 @@ async def _commits(parcels: Sequence[Parcel], database: Path, desk: _Desk) -> No
     engine = sa.create_engine(f"sqlite:///{database}", poolclass=sa.NullPool, connect_args={"timeout": 60})
     for parcel in parcels:
         assert isinstance(parcel.content, Rows)
+        if parcel.late:
+            await asyncio.sleep(LOOKS * POLL)
         await desk.aside(_commit, engine, parcel.content)
         desk.done(parcel, "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ CARD = re.compile(r"(?<!\d)(\d{17}[\dX]|\d{15})(?!\d)")
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
-    return Scenario(seed=2, residents=40)
+    return Scenario(seed=2, residents=90)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_the_same_seed_gives_the_same_bytes(parcels: list[Parcel]) -> None:
         for p in found:
             yield p.source, p.name, text(p) if isinstance(p.content, Rows) or not p.name.endswith(".xlsx") else len(p.content)
 
-    assert list(stable(Scenario(seed=2, residents=40).parcels())) == list(stable(parcels))
+    assert list(stable(Scenario(seed=2, residents=90).parcels())) == list(stable(parcels))
     assert list(stable(Scenario(seed=3, residents=40).parcels())) != list(stable(parcels))
 
 
@@ -82,10 +83,30 @@ def test_every_record_has_a_stamp_and_versions_differ_in_it(scenario: Scenario) 
 def test_a_database_is_filled_in_the_order_of_its_stamps(parcels: list[Parcel]) -> None:
     newest: dict[str, str] = {}
     for parcel in parcels:
-        if isinstance(parcel.content, Rows):
+        if isinstance(parcel.content, Rows) and not parcel.late:
             stamps = sorted(str(r["更新时间"]) for _, records in parcel.content.tables for r in records)
             assert newest.get(parcel.source, "") <= stamps[0]
             newest[parcel.source] = stamps[-1]
+
+
+def test_some_rows_are_committed_after_newer_ones_of_their_view_and_within_lateness(scenario: Scenario, parcels: list[Parcel]) -> None:
+    newest: dict[tuple[str, str], str] = {}
+    stale: set[tuple[str, str]] = set()
+    for parcel in parcels:
+        if not isinstance(parcel.content, Rows):
+            continue
+        for vendor, records in parcel.content.tables:
+            view = parcel.source, str(vendor.options["view"])
+            stamps = [str(r["更新时间"]) for r in records]
+            if parcel.late:
+                behind = datetime.fromisoformat(newest[view]) - datetime.fromisoformat(min(stamps))
+                assert timedelta(0) < behind < timedelta(seconds=float(vendor.options.get("lateness", 900)))
+                stale.add(view)
+            newest[view] = max(newest.get(view, ""), *stamps)
+    assert {view for _, view in stale} >= {"v_mz_visit", "v_ehr_person"}
+    judged = {key[2] for key in scenario.truth.expected}
+    late = [r for p in parcels if p.late and isinstance(p.content, Rows) for _, records in p.content.tables for r in records]
+    assert all(any(str(r.get("就诊号") or r.get("处方号") or r["健康档案编号"]) in value for value in judged) for r in late)
 
 
 def test_some_parcels_come_twice_and_some_late(parcels: list[Parcel]) -> None:
