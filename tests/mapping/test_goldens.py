@@ -63,3 +63,17 @@ def test_lineage_tells_line_column_raw_value_and_functions() -> None:
     assert systolic.line.startswith("public_health/hypertension_followup/hypertension_followup.map:")
     coded = next(one for one in lineage if one.origins and one.origins[0].raw != one.origins[0].value)
     assert coded.origins[0].raw is not None
+
+
+def test_datasets_that_share_resources_compose_them_in_the_same_way() -> None:
+    """design/records.md, "Several records, one resource": two maps that write one key cannot both own the resource."""
+    said: dict[tuple[str, str], dict[str, str]] = {}
+    for name in catalogue().datasets:
+        plan = catalogue().entry(name).plan
+        assert plan is not None
+        for block in plan.all_blocks:
+            if block.key is not None:
+                said.setdefault((block.type, block.key.namespace), {})[name] = block.compose
+    shared = {key: by for key, by in said.items() if len(by) > 1}
+    assert set(shared) > {("Condition", "visit-condition"), ("Encounter", "visit"), ("Practitioner", "staff")}
+    assert {key: by for key, by in shared.items() if len(set(by.values())) > 1} == {}
