@@ -167,6 +167,7 @@ class Config(Section):
     )
     zone: str = Field("Asia/Shanghai", description="Time zone of the county.")
     mappings: Path | None = Field(None, description="The site's own mappings folder; lies over the built-in one, file by file.")
+    profiles: Path | None = Field(None, description="The site's own profiles folder: `SearchParameter-*.json` of its own search parameters.")
     http: HttpConfig = Field(HttpConfig(), description="HTTP server.")
     store: StoreConfig = Field(StoreConfig(), description="Store.")
     log: LogConfig = Field(LogConfig(), description="Logs.")
@@ -259,10 +260,11 @@ def parse(raw: dict[str, Any], path: Path = Path("yifang.toml")) -> Config:
     root = path.parent
     store = config.store.model_copy(update={"data": root / config.store.data, "database": secret(config.store.database)})
     destinations = [d.model_copy(update={"authorization": secret(d.authorization), "verify": _bundle(d.verify, root)}) for d in config.destination]
-    mappings = root / config.mappings if config.mappings else None
+    mappings, profiles = (root / folder if folder else None for folder in (config.mappings, config.profiles))
     notify = config.notify.model_copy(update={"verify": _bundle(config.notify.verify, root)})
     log = config.log.model_copy(update={"file": root / config.log.file if config.log.file else None})
-    return config.model_copy(update={"store": store, "destination": destinations, "mappings": mappings, "notify": notify, "log": log}).anchored(root)
+    opened = {"store": store, "destination": destinations, "mappings": mappings, "profiles": profiles, "notify": notify, "log": log}
+    return config.model_copy(update=opened).anchored(root)
 
 
 def _bundle(verify: bool | str, root: Path) -> bool | str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import ValidationError
 
 from gateway.adapter import Adapter, BaseModel, SourceConfig
@@ -12,11 +14,15 @@ from gateway.builtin import MAPPINGS
 from gateway.clock import Clock, SystemClock
 from gateway.config import Config
 from gateway.errors import ConfigError, MapError
+from gateway.fhir import elements
+from gateway.fhir.own_parameters import own_parameters
+from gateway.fhir.time import CHINA
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.files import MapFiles
 from gateway.pipeline import Gateway
-from gateway.store import map_sets
+from gateway.store import map_sets, reindex
 from gateway.store.database import Database
+from gateway.store.index.keys import Indexer
 
 Adapters = Mapping[str, Adapter]
 
@@ -24,6 +30,13 @@ Adapters = Mapping[str, Adapter]
 def folder_files(config: Config) -> MapFiles:
     """The mapping files as they lie in the folders now: built-in, the site's over them."""
     return MapFiles.from_folders([MAPPINGS, *([config.mappings] if config.mappings else [])])
+
+
+def site_indexer(config: Config) -> Indexer:
+    """The indexer of a site: R4's search parameters and its own ones. ConfigError for a parameter that cannot be read."""
+    r4 = elements.load()
+    zone = CHINA if config.zone == "Asia/Shanghai" else ZoneInfo(config.zone)  # a fixed offset is read faster
+    return Indexer(r4.extended(own_parameters(config.profiles, r4)), zone=zone, base=config.base)
 
 
 def checked(files: MapFiles, adapters: Adapters) -> Catalogue:
@@ -73,6 +86,7 @@ class Site:
     clock: Clock
     database: Database
     gateway: Gateway
+    indexer: Indexer
     first: Catalogue | None  # the folders' set, when no set was ever active
 
     @classmethod
@@ -83,6 +97,7 @@ class Site:
         clock = clock or SystemClock()
         options = [adapter_options(config, s, adapters) for s in config.source]
         assert len(options) == len(config.source)
+        indexer = site_indexer(config)
         database = Database.open(config.store)
         try:
             snapshot = map_sets.active(database)
@@ -92,15 +107,19 @@ class Site:
                 catalogue = Catalogue(MapFiles.from_snapshot(snapshot), adapters)  # checked when it became active; binding checks what is used
             if bind:
                 _bind(config, catalogue)
-            gateway = Gateway(config, database, catalogue, clock)
+            gateway = Gateway(config, database, catalogue, clock, indexer=indexer)
             gateway.follow(lambda stored: _followed(MapFiles.from_snapshot(stored), adapters, catalogue))
         except BaseException:
             database.close()
             raise
-        return cls(config, adapters, clock, database, gateway, None if snapshot is not None else catalogue)
+        return cls(config, adapters, clock, database, gateway, indexer, None if snapshot is not None else catalogue)
 
     def start(self) -> None:
-        """Starts the writer; at first start the folders' map set becomes the active one."""
+        """Starts the writer, after an upgrade that changed the search index with all of it built anew; at first start the folders' map set
+        becomes the active one."""
+        log = structlog.get_logger()
+        if not reindex.settle(self.database, self.indexer, lambda p: log.info("search index is built anew", done=p.done, total=p.total)):
+            log.warning("own search parameters changed; run `yifang reindex`")
         self.gateway.start()
         if self.first is not None:
             self.gateway.activate(self.first.files.snapshot(), self.first.version, self.first)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gateway import __version__
-from gateway.cli import data, demo, maps, operate
+from gateway.cli import data, demo, index, maps, operate
 from gateway.errors import Conflict, MapError, TransientError, YifangError
 from gateway.log import place
 
@@ -48,6 +48,7 @@ demo.add(app)
 operate.add(app)
 data.add(app)
 maps.add(app)
+index.add(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from gateway.errors import YifangError
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.files import MapFiles
 from gateway.site import Site, folder_files
-from gateway.store import map_sets
+from gateway.store import map_sets, reindex
 from gateway.store.tables import finding, hold, message
 
 Check = tuple[str, str, str]
@@ -53,6 +53,13 @@ def _database(site: Site) -> Iterator[Check]:
         yield "待核对", "remark" if opened else "ok", f"{opened} 条记录等人决定" + ("; `yifang holds list` 查看" if opened else "")
 
 
+def _index(site: Site) -> Iterator[Check]:
+    if reindex.outdated(site.database, site.indexer):
+        yield "检索索引", "remark", "本地检索参数改过, 已有的资源还没有按它们建索引; 运行 `yifang reindex`"
+    else:
+        yield "检索索引", "ok", f"与检索参数一致(本地参数 {len(site.indexer.r4.own)} 个)"
+
+
 def _sources(site: Site) -> Iterator[Check]:
     f = finding
     for status in site.gateway.sources():
@@ -80,7 +87,7 @@ def _destinations(site: Site) -> Iterator[Check]:
             yield name, "ok", f"待发 {view['waiting']}, 等引用 {view['unresolved']}"
 
 
-PARTS: tuple[Callable[[Site], Iterator[Check]], ...] = (_maps, _database, _sources, _destinations)
+PARTS: tuple[Callable[[Site], Iterator[Check]], ...] = (_maps, _database, _index, _sources, _destinations)
 
 
 @command("doctor")

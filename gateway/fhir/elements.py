@@ -106,12 +106,13 @@ class Types(Mapping[str, TypeDef]):
 
 
 class R4:
-    """FHIR R4 4.0.1, read from a folder of the built tables."""
+    """FHIR R4 4.0.1, read from a folder of the built tables. own: a site's search parameters, which lie over those of R4."""
 
     version = "4.0.1"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: Sequence[SearchParameter] = ()) -> None:
         self._folder = folder
+        self.own = tuple(own)
         self.types: Mapping[str, TypeDef] = Types(_read(folder / "types.json.gz"))
         self._codes: dict[str, dict[str, list[str]]] | None = None
         self._sets: dict[str, frozenset[tuple[str, str]] | None] = {}
@@ -138,7 +139,8 @@ class R4:
             if self._search is None:
                 self._search = parameters_by_type(_read(self._folder / "search.json.gz"))
             bases = self.ancestors(type_)
-            self._by_type[type_] = {p.code: p.narrowed(type_, bases) for base in reversed(bases) for p in self._search.get(base, ())}
+            found = {p.code: p.narrowed(type_, bases) for base in reversed(bases) for p in self._search.get(base, ())}
+            self._by_type[type_] = found | {p.code: p.narrowed(type_, bases) for p in self.own if type_ in p.base}
         return self._by_type[type_]
 
     def compartment(self, type_: str) -> Mapping[str, Sequence[str]]:
@@ -147,6 +149,10 @@ class R4:
         if self._compartments is None:
             self._compartments = _read(self._folder / "compartments.json.gz")
         return self._compartments.get(type_, {})
+
+    def extended(self, own: Sequence[SearchParameter]) -> R4:
+        """The same tables with a site's own search parameters."""
+        return R4(self._folder, own) if own else self
 
     def ancestors(self, type_: str) -> tuple[str, ...]:
         """The type and what it specialises, nearest first: ("Patient", "DomainResource", "Resource")."""

@@ -11,7 +11,6 @@ from gateway.errors import TransientError
 from gateway.http.problems import Problem
 from gateway.site import Site
 from gateway.store.api.mentions import Rids
-from gateway.store.index.keys import default_indexer
 from gateway.store.reads import Reads
 from gateway.store.search import Searcher
 from gateway.store.work import Answer, Work
@@ -31,7 +30,7 @@ class Backend:
         self.database = site.database
         self.reads = Reads(site.database)
         site.database.closing.append(self.reads.close)
-        self.searcher = Searcher(default_indexer(), site.gateway.context.ids.key)
+        self.searcher = Searcher(site.indexer, site.gateway.context.ids.key)
         self.rids = Rids()
 
     async def reading(self, read: Callable[[], T]) -> T:

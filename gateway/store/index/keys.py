@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from gateway.store.index.values import encoder
 __all__ = ["Entries", "Indexer", "Plan", "Slot", "default_indexer"]
 
 KEY = b"yifang search index 1"
+FORMAT = 2
+"""Grows whenever the entries of a resource change; a database of an older one is indexed anew when it is opened (gateway/store/reindex.py)."""
 KINDS = {"token", "reference", "date", "string", "quantity", "number", "uri"}
 MAIN_DATES = (
     "date", "authoredon", "authored", "authored-on", "onset-date", "collected", "recorded", "sent", "effective", "effective-time",
@@ -101,6 +104,12 @@ class Indexer:
         self.keys = Keys(key, zone, base)
         self.key = self.keys.key
         self._plans: dict[str, Plan] = {}
+
+    @property
+    def digest(self) -> str:
+        """By what entries are made, as `format:digest`: the format, the site's own parameters, the zone and the base."""
+        own = repr((self.r4.own, str(self.keys.zone), self.keys.base)).encode()
+        return f"{FORMAT}:{hashlib.sha256(own).hexdigest()}"
 
     def plan(self, type_: str) -> Plan:
         """How a type is indexed, made once. Raises KeyError for what is no resource type."""
