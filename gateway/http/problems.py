@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+
+from gateway.errors import Finding
+from gateway.fhir.outcome import operation_outcome
 
 FHIR_JSON = "application/fhir+json"
 
@@ -34,15 +38,18 @@ def language(request: Request) -> str:
 
 
 class Problem(Exception):
-    """An answer other than success: HTTP status, FHIR issue type (http://hl7.org/fhir/issue-type), text, and where."""
+    """An answer other than success: HTTP status, FHIR issue type (http://hl7.org/fhir/issue-type), text, and where. findings: told one by one
+    instead of the text."""
 
-    def __init__(self, status: int, code: str, zh: str, en: str, expression: str = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, code: str, zh: str, en: str, expression: str = "", headers: dict[str, str] | None = None,
+                 findings: Sequence[Finding] = ()) -> None:  # fmt: skip
         super().__init__(code)
         self.status = status
         self.code = code
         self.text = Text(zh, en)
         self.expression = expression
         self.headers = headers or {}
+        self.findings = tuple(findings)
 
 
 def issue(code: str, text: str, severity: str = "error", expression: str = "", diagnostics: str = "") -> dict[str, Any]:
@@ -57,6 +64,8 @@ def issue(code: str, text: str, severity: str = "error", expression: str = "", d
 
 def told(problem: Problem, language: str) -> bytes:
     """The problem as OperationOutcome JSON. language: `zh` or `en`."""
+    if problem.findings:
+        return orjson.dumps(operation_outcome(problem.findings, language))
     return orjson.dumps(
         {"resourceType": "OperationOutcome", "issue": [issue(problem.code, problem.text.within(language), expression=problem.expression)]}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.fhir.structure import check
 from gateway.http.binary import wrapped
 from gateway.http.call import Call
 from gateway.http.negotiate import parsed
@@ -29,7 +30,12 @@ def resource_of(call: Call) -> Body:
 
 def checked(body: Body) -> Body:
     """The resource as far as it can be validated before it is written. Problem 422 with every fault."""
-    return plain(body)
+    resource = plain(body)
+    faults = [f for f in check(resource) if f.severity == "refuse"]
+    if faults:
+        zh, en = "资源不符合 FHIR R4", "The resource is not valid FHIR R4"
+        raise Problem(422, "structure", zh, en, faults[0].target, findings=faults)
+    return resource
 
 
 def plain(body: Body) -> Body:

@@ -91,7 +91,7 @@ def test_every_fault_is_an_operation_outcome_in_the_callers_language(front: Fron
     ("method", "path", "allowed"),
     [
         ("POST", "/health", "GET"),
-        ("POST", "/fhir/Patient/x", "DELETE, GET, HEAD, PUT"),
+        ("POST", "/fhir/Patient/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("PUT", "/fhir/Patient/x/_history", "GET, HEAD"),
         ("DELETE", "/fhir/metadata", "GET, HEAD"),
         ("GET", "/fhir/Patient/_search", "POST"),

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.http.call import Call, Reply
@@ -17,6 +17,7 @@ from gateway.http.interactions.conditional_delete import conditional_delete, con
 from gateway.http.interactions.conditional_update import conditional_update, conditional_update_of
 from gateway.http.interactions.create import create, create_of
 from gateway.http.interactions.delete import delete, delete_of
+from gateway.http.interactions.patch import TRIES, conditional_patch, patch, patch_of
 from gateway.http.interactions.update import update, update_of
 from gateway.http.negotiate import parsed
 from gateway.http.placeholders import conditional_references, rewritten
@@ -59,8 +60,20 @@ async def bundle(call: Call) -> Reply:
 
 
 async def transaction(call: Call, body: dict[str, Any]) -> Reply:
-    """All of it in one commit: DELETE, POST, PUT and PATCH, then the reads."""
-    plan = await planned(entries_of(call, body))
+    """All of it in one commit: DELETE, POST, PUT and PATCH, then the reads. Where only a patch lost against somebody's change, again."""
+    for attempt in range(TRIES):
+        entries = entries_of(call, body)
+        try:
+            return await _once(call, entries)
+        except Problem as fault:
+            patched = any(e.call.method == "PATCH" and "if-match" not in e.call.headers for e in entries)
+            if fault.status != 412 or fault.code != "conflict" or not patched or attempt == TRIES - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _once(call: Call, entries: Sequence[Entry]) -> Reply:
+    plan = await planned(entries)
     names = await _conditional(call, plan)
     decides = any(a.criteria for a in plan.asks)
     if decides:
@@ -109,6 +122,8 @@ async def planned(entries: Sequence[Entry]) -> Plan:
 async def ask_of(call: Call) -> Ask | None:
     """What an entry asks to be written; None for one that reads."""
     handle = route(call)
+    if handle in (patch, conditional_patch):
+        return await patch_of(call)
     asking = ASKS.get(handle)
     if asking is not None:
         return asking(call)
@@ -120,9 +135,16 @@ async def ask_of(call: Call) -> Ask | None:
 
 def placed(fault: Problem, at: int) -> Problem:
     """The same fault with the place of its entry."""
-    where = f"Bundle.entry[{at}]" + (f".resource.{fault.expression.partition('.')[2]}".rstrip(".") if fault.expression else "")
     text = fault.text
-    return Problem(fault.status, fault.code, f"第 {at + 1} 条: {text.zh}", f"Entry {at + 1}: {text.en}", where, fault.headers)
+    findings = [replace(f, target=_within(at, f.target)) for f in fault.findings]
+    zh, en = f"第 {at + 1} 条: {text.zh}", f"Entry {at + 1}: {text.en}"
+    return Problem(fault.status, fault.code, zh, en, _within(at, fault.expression), fault.headers, findings)
+
+
+def _within(at: int, expression: str) -> str:
+    """`Observation.status` of an entry's resource, seen from the Bundle."""
+    rest = expression.partition(".")[2]
+    return f"Bundle.entry[{at}]" + (f".resource.{rest}" if rest else "")
 
 
 def _called(entry: Entry, ask: Ask) -> list[str]:
