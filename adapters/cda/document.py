@@ -88,6 +88,7 @@ def _parse(utf8: bytes) -> etree._Element:
         huge_tree=False,
         remove_comments=True,
         remove_pis=True,
+        collect_ids=False,
     )
     return etree.fromstring(_without_default(utf8), parser)
 

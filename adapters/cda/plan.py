@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 class Take(NamedTuple):
     """Fill this slot with what `read` finds in an element, a section or an observation's value. many: the field repeats; whole: read the
-    observation itself, not its value; asked: which observations are meant, None for all of its data element."""
+    observation itself, not its value; asked: which observations are meant, None for all of their data element."""
 
     slot: int
     read: Read
@@ -140,16 +140,32 @@ class Group:
     start: Take | None = None
     element: str = ""
     shape: Shape = field(default_factory=Shape)
-    entries: dict[str, list[Take]] = field(default_factory=dict)
+    entries: dict[str, Entries] = field(default_factory=dict)
     branch: Branch = field(default_factory=Branch)
 
 
 @dataclass(slots=True)
-class Aim:
-    """What an observation of one data element is wanted for: by the document, and by groups (index, what starts a row if it does, takes)."""
+class Entries:
+    """What one level takes from the observations of a data element: from the value, and by paths below them."""
 
     takes: list[Take] = field(default_factory=list)
-    groups: list[tuple[int, Take | None, list[Take]]] = field(default_factory=list)
+    below: Branch | None = None
+
+    def place(self, slot: int, entry: Entry, prefix: str, many: bool) -> None:
+        """Adds a locator. Paths that hold for every observation are followed together."""
+        if entry.path.steps and not entry.sections and not entry.role:
+            self.below = self.below or Branch()
+            _hang(self.below, entry.path.steps, prefix).takes.append(Take(slot, reader(Path((), entry.path.attribute), prefix), many))
+        else:
+            self.takes.append(_take(slot, entry, prefix, many))
+
+
+@dataclass(slots=True)
+class Aim:
+    """What an observation of one data element is wanted for: by the document, and by groups (index, what starts a row if it does)."""
+
+    document: Entries | None = None
+    groups: list[tuple[int, Take | None, Entries]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -159,7 +175,7 @@ class Plan:
     dataset: str
     prefix: str
     shape: Shape = field(default_factory=Shape)
-    entries: dict[str, list[Take]] = field(default_factory=dict)
+    entries: dict[str, Entries] = field(default_factory=dict)
     narratives: list[tuple[frozenset[str], Take]] = field(default_factory=list)  # sections, what to take of them
     branch: Branch = field(default_factory=Branch)
     whole: list[tuple[int, str]] = field(default_factory=list)
@@ -176,12 +192,12 @@ class Plan:
     def close(self) -> Plan:
         """Computes what the walk looks up, once everything was placed."""
         self.code_tag, self.value_tag = self.prefix + "code", self.prefix + "value"
-        self.aims = {element: Aim(takes) for element, takes in self.entries.items()}
+        self.aims = {element: Aim(entries) for element, entries in self.entries.items()}
         for index, group in enumerate(self.groups):
             for element in dict.fromkeys((group.element, *group.entries)):
                 starts = group.start if element == group.element else None
-                self.aims.setdefault(element, Aim()).groups.append((index, starts, group.entries.get(element, [])))
-        takes = [t for level in (self.entries, *(g.entries for g in self.groups)) for ts in level.values() for t in ts]
+                self.aims.setdefault(element, Aim()).groups.append((index, starts, group.entries.get(element) or Entries()))
+        takes = [t for level in (self.entries, *(g.entries for g in self.groups)) for e in level.values() for t in e.takes]
         takes += [g.start for g in self.groups if g.start]
         self.by_section = bool(self.narratives) or any(t.asked and t.asked.sections for t in takes)
         return self
@@ -235,7 +251,7 @@ def _fixed(plan: Plan, row: Mapping[str, str], layout: Layout, complain: Complai
 def _placer(plan: Plan, complain: Complain) -> Callable[[str, int, Locator], None]:
     def place(name: str, slot: int, locator: Locator) -> None:
         if isinstance(locator, Entry):
-            plan.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix, plan.shape.repeats))
+            plan.entries.setdefault(locator.element, Entries()).place(slot, locator, plan.prefix, slot in plan.shape.repeats)
         elif isinstance(locator, Narrative):
             read = reader(Path((Step(locator.tag),)), plan.prefix)
             plan.narratives.append((frozenset(locator.sections), Take(slot, read, slot in plan.shape.repeats)))
@@ -259,7 +275,7 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
 
     def place(field_name: str, slot: int, locator: Locator) -> None:
         if isinstance(start, Entry) and isinstance(locator, Entry):
-            group.entries.setdefault(locator.element, []).append(_take(slot, locator, plan.prefix, group.shape.repeats))
+            group.entries.setdefault(locator.element, Entries()).place(slot, locator, plan.prefix, slot in group.shape.repeats)
         elif isinstance(start, Path) and isinstance(locator, Path):
             read = reader(Path((), locator.attribute), plan.prefix)
             _hang(group.branch, locator.steps, plan.prefix).takes.append(Take(slot, read, slot in group.shape.repeats))
@@ -268,7 +284,7 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
 
     _level(group.shape, layout.fields, whole, place, complain)
     if isinstance(start, Entry):
-        group.start, group.element = _take(-1, start, plan.prefix, set()), start.element
+        group.start, group.element = _take(-1, start, plan.prefix, many=False), start.element
         plan.groups.append(group)
     else:
         if start.attribute:
@@ -277,9 +293,9 @@ def _group(plan: Plan, name: str, layout: GroupLayout, whole: Layout, complain: 
         plan.elements.append(group)
 
 
-def _take(slot: int, entry: Entry, prefix: str, repeats: set[int]) -> Take:
+def _take(slot: int, entry: Entry, prefix: str, many: bool) -> Take:
     asked = Asked(frozenset(entry.sections), entry.role) if entry.sections or entry.role else None
-    return Take(slot, reader(entry.path, prefix, value=True), slot in repeats, bool(entry.path.steps), asked)
+    return Take(slot, reader(entry.path, prefix, value=True), many, bool(entry.path.steps), asked)
 
 
 def _hang(branch: Branch, steps: Sequence[Step], prefix: str) -> Branch:

@@ -123,8 +123,8 @@ class _Walk:
         value = code.getnext()
         while value is not None and value.tag != plan.value_tag:
             value = value.getnext()
-        wanted = [(aim.takes, plan.shape, self.slots)] if aim.takes else []
-        for index, start, takes in aim.groups:
+        wanted = [(aim.document, plan.shape, self.slots)] if aim.document is not None else []
+        for index, start, entries in aim.groups:
             row = rows[index]
             if start is not None and (start.asked is None or _means(start.asked, code, names, plan.prefix)):
                 if row.started:
@@ -132,9 +132,9 @@ class _Walk:
                     row.slots = row.group.shape.empty()
                 row.started = True
             if row.started or row.cluster:
-                wanted.append((takes, row.group.shape, row.slots))
-        for takes, shape, slots in wanted:
-            for slot, read, many, whole, asked in takes:
+                wanted.append((entries, row.group.shape, row.slots))
+        for entries, shape, slots in wanted:
+            for slot, read, many, whole, asked in entries.takes:
                 anchor = element if whole else value
                 if anchor is None or (asked is not None and not _means(asked, code, names, plan.prefix)) or not (found := read(anchor)):
                     continue
@@ -142,6 +142,8 @@ class _Walk:
                     shape.put(slots, slot, found, self.findings)
                 else:
                     slots[slot] = found
+            if entries.below is not None:
+                self.descend(element, entries.below, shape, slots)
 
     def _close(self, rows: list[_Row], *, cluster: bool = False) -> None:
         """Ends the rows that are open; with `cluster` an organizer begins, whose observations belong together in any order."""

@@ -7,13 +7,14 @@ it because it is not all digits. The deployment key is kept in the database; `TE
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Sequence
 
 TEST_KEY = b"yifang-golden-files-and-map-run!"
 _PAD = bytes(range(256))
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [a + b for a in _LETTERS for b in _LETTERS]
-_THIRTY = (1 << 30) - 1
+_PARTS = struct.Struct(">IBIBIBB16x").unpack  # 32 and 8 bits are four pairs of letters
 
 
 class IdScheme:
@@ -65,10 +66,11 @@ class IdScheme:
 
 
 def _letters(digest: bytes) -> str:
-    """`y` and 26 base32 letters of the first 128 bits: thirty bits at a time, so that numbers stay small, then two letters at a time."""
-    bits = int.from_bytes(digest[:16], "big") << 2
-    a, b, c, d, pairs = bits >> 100, bits >> 70 & _THIRTY, bits >> 40 & _THIRTY, bits >> 10 & _THIRTY, _PAIRS
+    """`y` and the 26 base32 letters of the first 128 bits, two letters (ten bits) at a time."""
+    a, b, c, d, e, f, g = _PARTS(digest)
+    two = _PAIRS
     return (
-        f"y{pairs[a >> 20]}{pairs[a >> 10 & 1023]}{pairs[a & 1023]}{pairs[b >> 20]}{pairs[b >> 10 & 1023]}{pairs[b & 1023]}"
-        f"{pairs[c >> 20]}{pairs[c >> 10 & 1023]}{pairs[c & 1023]}{pairs[d >> 20]}{pairs[d >> 10 & 1023]}{pairs[d & 1023]}{pairs[bits & 1023]}"
+        f"y{two[a >> 22]}{two[a >> 12 & 1023]}{two[a >> 2 & 1023]}{two[(a & 3) << 8 | b]}"
+        f"{two[c >> 22]}{two[c >> 12 & 1023]}{two[c >> 2 & 1023]}{two[(c & 3) << 8 | d]}"
+        f"{two[e >> 22]}{two[e >> 12 & 1023]}{two[e >> 2 & 1023]}{two[(e & 3) << 8 | f]}{two[g << 2]}"
     )

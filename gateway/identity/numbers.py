@@ -45,6 +45,8 @@ class IdCard:
 
 def tidy(raw: str) -> str:
     """The number without blanks and hyphens, full-width digits and the Roman numeral Ⅹ made plain, upper case."""
+    if raw.isascii() and raw.isalnum():
+        return raw.upper()
     return _BLANK.sub("", unicodedata.normalize("NFKC", raw.translate(_PLAIN))).upper()
 
 
@@ -59,6 +61,7 @@ def upgrade(fifteen: str) -> str:
     return first17 + check_character(first17)
 
 
+@lru_cache(maxsize=1024)  # one message asks several times: the claim, the Patient, sex and birth beside the form's
 def id_card(raw: str) -> IdCard | Fault:
     """Reads a resident's or permanent resident's card of 18 or 15 characters; a Fault says which rule it breaks."""
     number = tidy(raw)
