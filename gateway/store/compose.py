@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.fhir.time import Interval, interval
+
 __all__ = ["Contribution", "Precedence", "choice_root", "compose", "fold", "overlay"]
 
 Body = dict[str, Any]
@@ -23,6 +25,8 @@ _CANONICAL = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _CHOICES = ("deceased", "multipleBirth", "onset", "abatement", "value", "effective", "occurrence", "performed", "medication", "asNeeded",
             "timing", "scheduled", "product", "reported", "serviced", "allowed", "used", "due", "born", "age", "defaultValue")  # fmt: skip
 UNKNOWN = "unknown"
+UNDER_WAY = frozenset({"planned", "arrived", "triaged", "in-progress", "onleave"})
+"""Encounter.status before the visit ends."""
 _WHOLE = frozenset({"coding", "system", "value", "code", "reference", "url", "text", "family", "numerator", "low", "high"})
 """A dict with one of these is a value (CodeableConcept, Quantity, Reference ...): a later one replaces it whole."""
 
@@ -91,10 +95,27 @@ def fold(parts: Sequence[Body], cleared: Sequence[Sequence[str]]) -> Body:
     it clears."""
     whole: Body = {}
     for body, paths in zip(parts, cleared, strict=True):
-        whole = overlay(whole, body)
+        whole = overlay(*_continued(whole, body, paths))
         for path in paths:
             _clear(whole, path.split("."))
     return whole
+
+
+def _continued(whole: Body, body: Body, cleared: Sequence[str]) -> tuple[Body, Body]:
+    """A visit that has finished stays so when its admission is told again: a HIS that sends its ADT^A01 anew stamps it with the time of
+    sending. Only an event that says so reopens it: one that begins after the end (its former end is then no more), or that empties the
+    end (HL7 `""` in PV1-45). Other news of the event is taken all the same."""
+    if whole.get("status") != "finished" or body.get("status") not in UNDER_WAY or "period.end" in cleared:
+        return whole, body
+    ended, began = _moment(whole, "end"), _moment(body, "start")
+    if ended is not None and began is not None and began[0] > ended[1]:
+        return {**whole, "period": {k: v for k, v in whole["period"].items() if k != "end"}}, body
+    return whole, {k: v for k, v in body.items() if k != "status"}
+
+
+def _moment(body: Body, element: str) -> Interval | None:
+    value = body.get("period", {}).get(element)
+    return interval(value) if value else None
 
 
 def overlay(under: Body, over: Body) -> Body:
