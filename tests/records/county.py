@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import create_engine, insert, text
+from sqlalchemy import create_engine, insert, select, text
 
 from gateway.adapter import Layout
 from gateway.clock import SetClock
@@ -136,7 +136,8 @@ class County:
         )
         self.database = Database.open(self.config.store)
         with self.database.engine.begin() as connection:  # the same ids in every county, so that outcomes can be compared
-            connection.execute(insert(setting).values(name=KEY, value=TEST_KEY))
+            if connection.scalar(select(setting.c.value).where(setting.c.name == KEY)) is None:
+                connection.execute(insert(setting).values(name=KEY, value=TEST_KEY))
         self.catalogue = StandInCatalogue()
         self.clock = SetClock(datetime(2026, 3, 1, 8, tzinfo=UTC))
         self.gateway = Gateway(self.config, self.database, self.catalogue, self.clock)
