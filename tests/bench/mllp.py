@@ -74,7 +74,7 @@ def figures(ours: list[Run], theirs: list[Run], note: str) -> list[Figure]:
             [r.acknowledged for r in theirs],
             "at least",
             1.2,
-            "reference: MessageFoundry 0.2.1",
+            "AA when the message is durable, mapped afterwards; reference: MessageFoundry 0.2.1, stored and forwarded afterwards",
         ),
         against(
             names[1],
