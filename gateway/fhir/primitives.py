@@ -51,7 +51,9 @@ EXPECTED = {
 }
 """What a value of the type looks like, for a person."""
 
-_TEXT = re.compile("[^\x00-\x08\x0b\x0c\x0e-\x1f]+")
+_NO_TEXT = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+"""Control characters, and what neither UTF-8 nor XML can carry."""
+_TEXT = re.compile(f"[^{_NO_TEXT}]+")
 _BLANK = re.compile(r"[ \t\r\n]+", re.ASCII)
 
 
@@ -61,7 +63,8 @@ def fits(type_: str) -> Callable[[Any], Any]:
     if type_ in _TESTS:
         return _TESTS[type_]
     regex = load().types[type_].regex
-    pattern = re.compile(r"\S+" if regex == r"\S*" else regex, re.ASCII).fullmatch  # no value is empty
+    regex = r"\S+" if regex == r"\S*" else regex  # no value is empty
+    pattern = re.compile(regex.replace("[^\\s]", r"\S").replace(r"\S", rf"[^\s{_NO_TEXT}]"), re.ASCII).fullmatch
     if type_ not in _DATES:
         return pattern
     return lambda text: pattern(text) and interval(text) is not None

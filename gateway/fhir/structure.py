@@ -59,7 +59,7 @@ def _resource(resource: Any) -> Faults:
     if not faults or not any(code == LOCAL for _, code, _, _ in faults):
         return faults
     contained = resource.get("contained")
-    ids = {c.get("id") for c in contained if type(c) is dict} if type(contained) is list else set()
+    ids = [c.get("id") for c in contained if type(c) is dict] if type(contained) is list else []
     return [_fragment(f) for f in faults if f[1] != LOCAL or f[2] not in ids] or None
 
 

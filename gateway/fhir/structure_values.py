@@ -102,7 +102,7 @@ def coding_fault(element: Element) -> Callable[[dict[str, Any]], Faults] | None:
 
     def check_concept(value: dict[str, Any]) -> Faults:
         codings = value.get("coding")
-        if type(codings) is list and any(type(c) is dict and (c.get("system"), c.get("code")) in pairs for c in codings):
+        if type(codings) is list and any((c.get("system"), c.get("code")) in pairs for c in codings):
             return None
         return fault("code-not-allowed", f"没有规定值域里的代码; 至少一个 coding 应是 {allowed}", ".coding")
 

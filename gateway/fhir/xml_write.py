@@ -211,9 +211,9 @@ def _primitives(slot: Slot) -> Write:
     name, beside, text = slot.name, f"_{slot.name}", _TEXT.get(slot.type, _string)
 
     def write_primitives(value: Any, holder: dict[str, Any], out: Out) -> None:
-        if type(value) is not list:
+        extras = holder.get(beside, [])
+        if type(value) is not list or type(extras) is not list:
             raise _Fault("wrong-shape", "应是一个列表")
-        extras = holder.get(beside) or ()
         for number in range(max(len(value), len(extras))):
             item = value[number] if number < len(value) else None
             extra = extras[number] if number < len(extras) else None

@@ -135,6 +135,7 @@ def test_a_resource_that_is_marked_already_is_not_marked_twice() -> None:
 
 @given(resources(), st.sampled_from(["true", "text", "data"]))
 @SLOW
+@pytest.mark.slow
 def test_a_summary_is_a_valid_resource(resource: dict[str, Any], mode: str) -> None:
     before = copy.deepcopy(resource)
     made = summarise(resource, mode)
@@ -145,6 +146,7 @@ def test_a_summary_is_a_valid_resource(resource: dict[str, Any], mode: str) -> N
 
 @given(resources(), st.data())
 @SLOW
+@pytest.mark.slow
 def test_what_is_picked_is_a_valid_resource_with_the_values_that_were_there(resource: dict[str, Any], data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(list(load().types[resource["resourceType"]].elements)), max_size=4))
     made = pick_elements(resource, names)

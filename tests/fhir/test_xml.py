@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fhir.resources.R4B.bundle import Bundle
 from hypothesis import HealthCheck, given, settings
 from lxml import etree
 
@@ -39,6 +40,7 @@ def unwritable(resource: dict[str, Any]) -> Finding:
 
 @given(resources())
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@pytest.mark.slow
 def test_any_resource_survives_xml_byte_for_byte(resource: dict[str, Any]) -> None:
     document = xml.encode(resource)
     assert json.encode(xml.decode(document)) == json.encode(resource)
@@ -51,6 +53,15 @@ def test_any_resource_survives_xml_byte_for_byte(resource: dict[str, Any]) -> No
 def test_what_the_maps_write_survives_xml(path: Path) -> None:
     resource = json.decode(path.read_bytes())
     assert xml.decode(xml.encode(resource)) == resource
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("mappings/*/*/examples/*.out.json"))[::4], ids=lambda p: p.stem)
+def test_another_library_reads_and_writes_the_same_xml(path: Path) -> None:
+    resource = json.decode(path.read_bytes())
+    theirs = Bundle.model_validate_json(json.encode(resource))
+    assert Bundle.model_validate_xml(xml.encode(resource)) == theirs
+    written = theirs.model_dump_xml()
+    assert Bundle.model_validate_json(json.encode(xml.decode(written.encode() if isinstance(written, str) else written))) == theirs
 
 
 def test_elements_leave_in_the_order_of_r4_whatever_the_dict_says() -> None:

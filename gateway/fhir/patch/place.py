@@ -50,7 +50,7 @@ class Place:
         found = self.inside
         if found is not None:
             return found
-        if self.slot is None or self.slot.kind != "primitive":
+        if self.slot is None or self.slot.kind != "primitive" or self.slot.attribute:
             raise PatchFault("路径指向的不是能有下级元素的对象")
         made: dict[str, Any] = {}
         beside = f"_{self.slot.name}"

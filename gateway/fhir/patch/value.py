@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.fhir.elements import load
 from gateway.fhir.patch.fault import PatchFault
+from gateway.fhir.primitives import JSON_TYPES, TEXT
 from gateway.fhir.shape import Shape, Slot, type_shape
 
 __all__ = ["Given", "fitted", "length", "put", "read_given", "slot_for"]
@@ -74,10 +75,17 @@ def fitted(shape: Shape, slot: Slot, given: Given) -> tuple[Any, Json | None]:
     elif slot.kind == "resource":
         if given.type == "Resource":
             return given.value, None
-    elif given.type and load().types[given.type].kind == "primitive-type" and (given.value is not None or given.beside is not None):
+    elif _primitive(slot, given):
         return given.value, given.beside
     wanted = slot.type if slot.element.children is None else "由 part 组成的值"
     raise PatchFault(f"{slot.element.path} 要 {wanted}, 给的是 {given.type or '由 part 组成的值'}")
+
+
+def _primitive(slot: Slot, given: Given) -> bool:
+    """Whether a primitive of another name may stand here, as a string where a code stands: JSON writes both alike."""
+    if not given.type or load().types[given.type].kind != "primitive-type" or (slot.attribute and given.beside is not None):
+        return False
+    return given.beside is not None if given.value is None else type(given.value) in JSON_TYPES.get(slot.type, TEXT)[0]
 
 
 def _quantities(given: str, wanted: str) -> bool:
