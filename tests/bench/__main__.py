@@ -1,6 +1,6 @@
 """`make bench`: measures, prints a table, writes build/bench.json.
 
-python -m tests.bench [message document mllp inserts follow-up commands] [--quick] [--rounds N] [--messages N] [--sizes N,N] [--rows N]
+python -m tests.bench [message document mllp api inserts follow-up commands] [--quick] [--rounds N] [--messages N] [--sizes N,N] [--rows N]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import commands, follow_up, inserts, mapping, mllp
+from tests.bench import api, commands, follow_up, inserts, mapping, mllp
 from tests.bench.measure import Figure
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -28,14 +28,16 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="alternating rounds of message, document and commands")
     parser.add_argument("--messages", type=int, help="messages of one burst over MLLP")
     parser.add_argument("--sizes", help="resources at which inserts are measured, e.g. 100000,1000000")
+    parser.add_argument("--requests", type=int, help="posts of one burst to the API; its other bursts follow from it")
     parser.add_argument("--rows", type=int, help="follow-up rows")
     parser.add_argument("--output", type=Path, default=BUILD / "bench.json")
     asked = parser.parse_args()
-    rounds, messages, sizes, rows = (5, 150, "10000,20000", 1000) if asked.quick else (15, 1000, "100000,1000000", 10_000)
+    rounds, messages, sizes, rows, requests = (5, 150, "10000,20000", 1000, 400) if asked.quick else (15, 1000, "100000,1000000", 10_000, 2000)
     asked.rounds = asked.rounds or rounds
     asked.messages = asked.messages or messages
     asked.sizes = [int(s) for s in (asked.sizes or sizes).split(",")]
     asked.rows = asked.rows or rows
+    asked.requests = asked.requests or requests
     asked.bursts = 2 if asked.quick else 5
     return asked
 
@@ -52,6 +54,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "commands": run_commands,
     "follow-up": lambda asked: follow_up.follow_up(asked.rows, BUILD),
     "mllp": lambda asked: mllp.traffic(asked.messages, asked.bursts, BUILD),
+    "api": lambda asked: api.api(asked.requests, asked.bursts, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
     "inserts": lambda asked: inserts.inserts(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
 }
 
