@@ -20,7 +20,7 @@ from tests.records.county import County, observation
 
 def test_several_workers_never_send_one_resource_at_once(new_county: Callable[..., County], concurrent: HTTPServer) -> None:
     town = Town(new_county(destinations=["hapi"]), concurrent)
-    for n in range(30):
+    for n in range(60):
         town.send(f"k{n}", "1", observation(f"o{n}", "A"), person=f"P{n}")
         town.send(f"k{n}", "2", observation(f"o{n}", "B"), person=f"P{n}")
     busy: set[str] = set()
@@ -55,7 +55,7 @@ def test_several_workers_never_send_one_resource_at_once(new_county: Callable[..
         w.join(10)
     assert clash == []
     assert together, "the workers did not work at the same time"
-    town.whole(60)
+    town.whole(120)
     assert set(town.server.versions.values()) == {1}
 
 
