@@ -64,7 +64,7 @@ Member = tuple[str, str, int, bool, Read]
 
 
 def read(content: bytes) -> Resource:
-    """The resource of a document. Raises Refused with `not-xml`, `unknown-element`, `unknown-type` or `bad-value`, its place and line."""
+    """The resource of a document. Raises Refused as `gateway.fhir.xml.decode` says."""
     source, root = _parsed(content)
     try:
         made = _resource(root, source)
@@ -92,6 +92,10 @@ def _parsed(content: bytes) -> tuple[Source, Node]:
     try:
         root = etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as fault:
+        if getattr(fault, "code", None) == etree.ErrorTypes.ERR_RESOURCE_LIMIT:  # lxml-stubs know no code
+            raise Refused(
+                Finding("too-large", "refuse", "XML 里有超过 10 MB 的值, 或元素嵌套超过 256 层; 大的附件请用 JSON 或 Binary 的原格式发送")
+            ) from None
         line, column = fault.position
         raise _refused(f"第 {line} 行第 {column} 列起不是良构的 XML; 请检查标签是否成对、字符是否转义", str(line or "")) from None
     if root.getroottree().docinfo.internalDTD is not None:

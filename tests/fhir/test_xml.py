@@ -196,7 +196,6 @@ def test_comments_instructions_and_schema_locations_are_dropped() -> None:
         PATIENT.format("<active>"),
         PATIENT.format('<name>江<given value="a"/></name>'),
         PATIENT.format('<active value="true"/> x'),
-        PATIENT.format('<extension url="a">' * 300 + "</extension>" * 300),
         "",
         PATIENT.format("").encode("utf-16"),
         '<Patient xmlns="http://hl7.org/fhir"><name><text value="江"/></name></Patient>'.encode("gb18030"),
@@ -204,6 +203,13 @@ def test_comments_instructions_and_schema_locations_are_dropped() -> None:
 )
 def test_what_is_not_plain_well_formed_utf8_xml_is_refused(content: str | bytes) -> None:
     assert refused(content).code == "not-xml"
+
+
+@pytest.mark.parametrize(
+    "inside", ['<extension url="a">' * 300 + "</extension>" * 300, f'<implicitRules value="{"a" * 11_000_000}"/>'], ids=["deep", "long"]
+)
+def test_beyond_the_limits_of_the_parser_the_fault_is_the_size(inside: str) -> None:
+    assert refused(PATIENT.format(inside)).code == "too-large"
 
 
 def test_ten_thousand_comments_before_the_root_cost_nothing() -> None:
