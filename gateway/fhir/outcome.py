@@ -39,6 +39,28 @@ ENGLISH = {
     "refuse": "Refused",
 }
 
+SAYS = {
+    "not-json": "not well-formed JSON in UTF-8",
+    "not-xml": "not well-formed XML in UTF-8 without DOCTYPE; values stand in value attributes",
+    "too-large": "larger than can be read",
+    "too-deep": "elements are nested too deeply",
+    "unknown-type": "no resource type of FHIR R4",
+    "wrong-type": "another resource type than was expected",
+    "unknown-element": "FHIR R4 has no such element or attribute here",
+    "wrong-shape": "another JSON type or shape than FHIR R4 has here (list, object, text, number)",
+    "wrong-cardinality": "more or fewer values than FHIR R4 allows",
+    "missing-element": "a mandatory element or value is missing",
+    "bad-value": "the value has not the format of its type",
+    "code-not-allowed": "the code is not in the required value set",
+    "bad-reference": "no usable reference, or to a type that FHIR R4 does not name here",
+    "unresolved-fragment": "no contained resource has this id (ref-1)",
+    "bad-narrative": "the narrative is not the XHTML that FHIR R4 allows (txt-1, txt-2)",
+    "bad-summary": "_summary should be true, text, data or false",
+    "bad-patch": "no valid patch document",
+    "patch-failed": "the operation cannot be applied; nothing was changed",
+}
+"""What a finding code means, in English."""
+
 
 def issue_type(code: str) -> str:
     """The FHIR issue type of a finding code; `processing` when nothing closer is known."""
@@ -46,7 +68,7 @@ def issue_type(code: str) -> str:
 
 
 def operation_outcome(findings: Iterable[Finding], language: str = "zh") -> dict[str, Any]:
-    """An OperationOutcome with one issue a finding. language: `zh` gives the finding's own sentence, `en` what became of it and where.
+    """An OperationOutcome with one issue a finding. language: `zh` gives the finding's own sentence, `en` what its code means, and where.
 
     No findings give the one issue that says all is well, since R4 asks for at least one.
     """
@@ -67,5 +89,5 @@ def _issue(finding: Finding, language: str) -> dict[str, Any]:
 
 
 def _details(finding: Finding, language: str) -> dict[str, Any]:
-    text = finding.message if language == "zh" else f"{ENGLISH[finding.severity]}: {finding.code}"
+    text = finding.message if language == "zh" else f"{ENGLISH[finding.severity]}: {SAYS.get(finding.code, finding.code)}"
     return {"coding": [{"system": "urn:yifang:finding", "code": finding.code}], "text": text}

@@ -20,8 +20,7 @@ def decode(content: bytes) -> Resource:
     """The resource of an XML document in UTF-8.
 
     Raises Refused: `not-xml` (not well-formed, not UTF-8, DOCTYPE, stray text), `too-large` (a value above 10 MB, 256 levels), `unknown-type`,
-    `unknown-element`, `wrong-cardinality`, `bad-value`;
-    the finding names the expression in `target` and the line in `line`.
+    `unknown-element`, `wrong-cardinality`, `bad-value`; the finding names the expression in `target` and the line in `line`.
     """
     return xml_read.read(content)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.operationoutcome import OperationOutcome
@@ -10,7 +12,7 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from gateway.errors import Finding
 from gateway.fhir.bundle import bundle, delete_entry, put_entry, searchset
 from gateway.fhir.elements import load
-from gateway.fhir.outcome import ISSUE_TYPES, issue_type, operation_outcome
+from gateway.fhir.outcome import ISSUE_TYPES, SAYS, issue_type, operation_outcome
 
 OBSERVATION = b'{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"valueQuantity":{"value":5.60}}'
 
@@ -64,3 +66,12 @@ def test_every_issue_type_is_one_of_r4() -> None:
     used = {issue_type(c) for c in (*ISSUE_TYPES, "bad-date", "missing-x", "something-else")}
     assert used <= known
     OperationOutcome.model_validate(operation_outcome([]))
+
+
+def test_every_fault_of_structure_xml_and_patch_has_an_english_sentence() -> None:
+    root = Path(__file__).resolve().parents[2] / "gateway" / "fhir"
+    text = "".join(p.read_text("utf-8") for p in (*root.glob("xml*.py"), *root.glob("structure*.py"), root / "summary.py", *root.glob("patch/*.py")))
+    codes = set(re.findall(r'"((?:bad|wrong|unknown|missing|too|not|unresolved|code-not|patch)-[a-z-]+)"', text))
+    assert {"unknown-element", "patch-failed", "too-deep", "unresolved-fragment"} <= codes <= SAYS.keys()
+    said = operation_outcome([Finding("wrong-shape", "refuse", "应是列表", "Patient.name")], "en")["issue"][0]
+    assert said["code"] == "structure" and said["details"]["text"].startswith("Refused: another JSON type")
