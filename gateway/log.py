@@ -6,14 +6,17 @@ be logged, so that a careless call cannot leak a name or a number; an exception 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from gateway.config import LogConfig
@@ -92,6 +95,30 @@ def _library(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
     record = event.get("_record")
     event["event"] = f"library {record.name}" if isinstance(record, logging.LogRecord) else "library"
     return event
+
+
+class Lines:
+    """Writes a line of a fixed shape without the processors, which cost a fifth of a read: for what is told once a request. The keys are
+    those of ALLOWED by construction; a test compares the line with what a logger writes."""
+
+    def __init__(self, name: str, event: str) -> None:
+        self._slow = logger(name)
+        self._event = event
+
+    def info(self, **fields: Any) -> None:
+        """One line of level info."""
+        root = logging.getLogger()
+        handler = root.handlers[0] if root.handlers and isinstance(root.handlers[0].formatter, structlog.stdlib.ProcessorFormatter) else None
+        if not isinstance(handler, logging.StreamHandler) or getattr(handler, "stream", None) is None:
+            self._slow.info(self._event, **fields)
+            return
+        if root.level > logging.INFO:
+            return
+        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        line = msgspec.json.encode({**fields, "event": self._event, "level": "info", "timestamp": moment}).decode() + "\n"
+        with handler.lock or contextlib.nullcontext():
+            handler.stream.write(line)
+            handler.flush()
 
 
 def logger(name: str) -> Any:

@@ -215,7 +215,10 @@ async def _http(service: Service, listener: socket.socket) -> AsyncIterator[None
             note = stack.enter_context(announce(site.config.store.data, service.url))
             door = Door(note.token, lambda name, arguments: execute(site, name, arguments))
         app = create_app(site, service.reasons, registry, door)
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False, timeout_graceful_shutdown=10
+        )
+        server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             up = asyncio.create_task(server.up.wait())

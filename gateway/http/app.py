@@ -26,7 +26,8 @@ from gateway.http.commands import Door
 from gateway.http.fhir import BASE, Fhir
 from gateway.http.intake import take
 from gateway.http.problems import Problem
-from gateway.log import logger
+from gateway.http.router import shape_text
+from gateway.log import Lines, logger
 from gateway.site import Site
 
 OPEN = frozenset({"/health", "/ready", "/metrics", "/fhir/metadata"})
@@ -69,6 +70,7 @@ class Guard:
         self.fhir = fhir
         self.clients = site.config.client
         self.log = logger("http")
+        self.lines = Lines("http", "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -97,8 +99,9 @@ class Guard:
         finally:
             seconds = round(time.perf_counter() - started, 4)
             client = caller.client if isinstance(caller, Caller) else ""
-            self.log.info("request", method=scope["method"], route=route_of(scope), status=answering.status, seconds=seconds, client=client,
-                          request_id=request_id)  # fmt: skip
+            self.lines.info(
+                method=scope["method"], route=route_of(scope), status=answering.status, seconds=seconds, client=client, request_id=request_id
+            )
 
     def _caller(self, scope: Scope, headers: dict[str, str]) -> Caller | Problem:
         """Who calls; a Problem 401 for nobody, where a caller is needed."""
@@ -131,12 +134,8 @@ class Answering:
 
 def route_of(scope: Scope) -> str:
     """The route's pattern, never the address itself: that may hold identifiers."""
-    path = scope["path"]
-    if path.startswith(BASE):
-        parts = path[len(BASE) :].strip("/").split("/")
-        shown = [p if i == 0 or p.startswith(("_", "$")) else "…" for i, p in enumerate(parts)]
-        return f"{BASE}/{'/'.join(shown)}" if re.fullmatch(r"[$_A-Za-z]{0,64}", parts[0]) else f"{BASE}/…"
-    return getattr(scope.get("route"), "path", "(no route)")
+    shape = scope.get("fhir_shape")
+    return shape_text(shape) if shape is not None else getattr(scope.get("route"), "path", "(no route)")
 
 
 async def on_problem(request: Request, fault: Exception) -> Response:

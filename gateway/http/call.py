@@ -23,7 +23,8 @@ class Call:
     """One request, of a client or of an entry in a Bundle.
 
     root: absolute FHIR base without trailing slash, as the client reaches it. path: segments below it. query: pairs of the URL. headers: by
-    lower-case name. resource: of an entry, instead of a body. type, id, version, operation: from the path.
+    lower-case name. resource: of an entry, instead of a body. type, id, version, operation, shape (its
+    pattern): from the path.
     """
 
     backend: Backend
@@ -41,6 +42,7 @@ class Call:
     id: str = ""
     version: str = ""
     operation: str = ""
+    shape: str = "?"
 
     @property
     def scope(self) -> Scope:

@@ -52,6 +52,8 @@ class Fhir:
             logger("http").error("store away", exc_info=e)
             zh, en = "数据库暂时没有应答; 请稍后重试", "The database does not answer now; try again later"
             reply, content, media = refused(call, Problem(503, "transient", zh, en, headers={"Retry-After": "5"}))
+        finally:
+            scope["fhir_shape"] = call.shape
         await respond(send, reply, content, media, call.method == "HEAD", request_id)
         return reply.status
 

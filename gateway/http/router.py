@@ -10,7 +10,7 @@ from gateway.http.call import Call
 from gateway.http.problems import Problem
 from gateway.http.registry import Handler, Level, registry
 
-__all__ = ["ID", "known_type", "route"]
+__all__ = ["ID", "known_type", "route", "shape_text"]
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 """https://hl7.org/fhir/R4/datatypes.html#id"""
@@ -33,7 +33,7 @@ def route(call: Call) -> Handler:
     path = call.path
     if path and path[-1].startswith("$"):
         return _operation(call)
-    shape = _shape(call)
+    shape = call.shape = _shape(call)
     methods = registry().routes.get(shape)
     if methods is None:
         raise Problem(404, "not-found", "没有这个地址; 能力声明见 /fhir/metadata", "No such address; see /fhir/metadata")
@@ -41,6 +41,15 @@ def route(call: Call) -> Handler:
     if found is None:
         raise wrong_method([*methods, *(["HEAD"] if "GET" in methods else [])])
     return found.handle
+
+
+@lru_cache(maxsize=256)
+def shape_text(shape: str) -> str:
+    """A pattern as the log tells it: `/fhir/{type}/{id}`; `/fhir/…` for what is no route."""
+    words = {"T": "{type}", "i": "{id}", "v": "{version}", "C": "{member}"}
+    parts = [words.get(p, p) for p in shape.split("/")]
+    known = shape in registry().routes or "$" in shape
+    return "/".join(("/fhir", *parts)).rstrip("/") if known else "/fhir/…"
 
 
 def wrong_method(allowed: list[str]) -> Problem:
@@ -93,6 +102,7 @@ def _operation(call: Call) -> Handler:
     if found is None:
         zh, en = f"没有操作 ${name[:64]}; 可用的见 /fhir/metadata", f"No operation ${name[:64]} here; see /fhir/metadata"
         raise Problem(404, "not-supported", zh, en)
+    call.shape = ("", "T/", "T/i/")[len(call.path) - 1] + "$" + found.name
     allowed = ["POST"] if found.affects else ["GET", "HEAD", "POST"]
     if call.method not in allowed:
         raise wrong_method(allowed)
