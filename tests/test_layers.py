@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"gateway.metrics"},
     {"gateway.store"},
     {"gateway.upstream"},
-    {"gateway.outbox"},
+    {"gateway.outbox", "gateway.notify"},
     {"gateway.pipeline"},
     {"gateway.site"},
     {"gateway.commands", "gateway.http"},

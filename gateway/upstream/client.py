@@ -6,7 +6,6 @@ success. The body is read whole before anything is believed, so half a body is a
 
 from __future__ import annotations
 
-import email.utils
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from gateway.config import DestinationConfig
 from gateway.errors import TerminalError, TransientError
 from gateway.fhir.json import decode
+from gateway.upstream.hook import retry_after
 from gateway.upstream.replies import Accepted, EntryResult, MissingTargets, Paused, Referenced, Rejected, Reply, Retry, VersionConflict
 
 SEARCHED = 50
@@ -98,7 +98,7 @@ class FhirServer:
         if status == 409 and (found := _REFERRED.findall(text)):
             return Referenced(tuple(dict.fromkeys(found)), text)
         if status in _AGAIN or status >= 500:
-            return Retry(str(status), self._retry_after(answer))
+            return Retry(str(status), retry_after(answer.headers.get("Retry-After", ""), self._now()))
         if _ABSENT.search(text):
             targets = tuple(dict.fromkeys(_TARGET.findall(text)))
             if targets:
@@ -106,19 +106,6 @@ class FhirServer:
         if status == 404 and (not text or _NO_BASE.search(text)):
             return Paused("not-a-fhir-base", "目标地址不存在(404): 请检查 destination.url, 然后运行 `yifang deliveries resume`")
         return Rejected(status, text)
-
-    def _retry_after(self, answer: requests.Response) -> float | None:
-        """Seconds of a Retry-After header in either form (RFC 9110 §10.2.3), or None."""
-        value = answer.headers.get("Retry-After", "").strip()
-        if value.isdigit():
-            return float(value)
-        try:
-            moment = email.utils.parsedate_to_datetime(value)
-        except (TypeError, ValueError):
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - self._now()).total_seconds())
 
     def read(self, type_: str, id_: str) -> tuple[str, bytes] | None:
         """(ETag, body) of the current version, None when it is absent or deleted. Raises TransientError or TerminalError."""
