@@ -24,7 +24,7 @@ from gateway.pipeline import repair
 from gateway.pipeline.binding import Binding, Catalogue
 from gateway.pipeline.ingest import Ingest, crashed
 from gateway.pipeline.intake import SourceIntake
-from gateway.pipeline.lane import Arrival, Lane, Limits
+from gateway.pipeline.lane import Arrival, Lane, Limits, resumed
 from gateway.pipeline.status import SourceStatus, statuses
 from gateway.record import Incoming, Receipt, RecordOutcome
 from gateway.store import messages
@@ -150,16 +150,16 @@ class Gateway:
             self._failed(lane, arrival, e)
             return
         lane.finished(arrival)
-        if not arrival.answered:
+        if not arrival.told.done():
             arrival.told.set_result(receipt)
 
     def _failed(self, lane: Lane, arrival: Arrival, fault: Exception) -> None:
         """Tells the sender; one that was answered already cannot be told, so the message itself says that it failed. What may be tried
         again stays `processing`: the gateway is closing, and the next start does it."""
         lane.finished(arrival)
-        if not arrival.answered:
+        if not arrival.told.done():
             arrival.told.set_exception(fault)
-        elif arrival.ahead is not None and not isinstance(fault, TransientError):
+        if arrival.ahead is not None and arrival.answered and not isinstance(fault, TransientError):
             with contextlib.suppress(TransientError):
                 lane.run(partial(self._set_down, arrival.ahead, crashed(fault)))
 
@@ -202,26 +202,31 @@ class Gateway:
         """Finishes messages that a crash left `processing`, in the order in which they were accepted; how many there were."""
         for done in (left := self._resume()):
             with contextlib.suppress(YifangError):
-                done.result().result()
+                done.result()
         return len(left)
 
-    def _resume(self) -> list[Future[Future[Receipt]]]:
-        found = []
+    def _resume(self) -> list[Future[Receipt]]:
+        """Puts them into their sources' lanes, before anything new."""
+        found: list[Future[Receipt]] = []
         for message in messages.unfinished(self.database):
             try:
-                found.append(self._lane(message.source).run(partial(self._finish, message)))
-            except YifangError as e:  # a source that is no longer configured
+                lane = self._lane(message.source)
+                if message.rows or message.size > self.config.store.chunk:
+                    found.append(lane.run(partial(self._process, message)))
+                else:
+                    arrival = resumed(self.database, message)
+                    lane.again(arrival)
+                    found.append(arrival.told)
+            except YifangError as e:  # a source that is no longer configured must not keep the others from starting
                 log.error("resume_failed", message=message.id, source=message.source, exc_info=e)
         return found
 
-    def _finish(self, message: StoredMessage) -> Future[Receipt]:
+    def _process(self, message: StoredMessage) -> Receipt:
         try:
-            finished = self.ingest(message.source).finish(message)
+            return self.ingest(message.source).process(message)
         except Exception as e:  # a source whose maps no longer check: the message waits for the next start
             log.error("resume_failed", message=message.id, source=message.source, exc_info=e)
             raise
-        finished.add_done_callback(lambda f: log.error("resume_failed", message=message.id, exc_info=f.exception()) if f.exception() else None)
-        return finished
 
     # -- sources -----------------------------------------------------------------------------------------------------------------
 

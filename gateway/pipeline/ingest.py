@@ -57,16 +57,6 @@ class Ingest:
         done.set_result(self._large(incoming))
         return done
 
-    def finish(self, stored: StoredMessage) -> Future[Receipt]:
-        """Maps a message that a crash left `processing`: a large one from the row it has reached, any other whole."""
-        if stored.size > self.chunk:
-            done: Future[Receipt] = Future()
-            done.set_result(self.process(stored))
-            return done
-        content = b"".join(messages.content(self.database, stored.id))
-        incoming = Incoming(content, stored.media_type, stored.name, stored.peer, stored.charset)
-        return self._small(incoming, content, replace(self._message(incoming, stored.digest, stored.size, ()), stored=stored.id, early=True))
-
     def _read(self, open_: object) -> bytes | None:
         """A file's bytes when it fits one chunk, else None."""
         assert callable(open_)

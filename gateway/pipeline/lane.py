@@ -16,15 +16,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import Protocol, TypeVar
 
 from gateway.errors import TransientError
 from gateway.record import Incoming, Receipt
+from gateway.store import messages
+from gateway.store.database import Database
+from gateway.store.messages import StoredMessage
 from gateway.store.turns import LOOK
 from gateway.store.work import Answer, NewMessage
 from gateway.store.writer import CLOSING
 
-__all__ = ["Arrival", "Lane", "Limits"]
+__all__ = ["Arrival", "Lane", "Limits", "resumed"]
 
 LOADED = 1.0
 """Seconds for which a lane counts as loaded after a message that came while another was in work. A sender that sends one message after
@@ -36,12 +40,13 @@ T = TypeVar("T")
 @dataclass(slots=True, eq=False)
 class Arrival:
     """One message on its way. began: when it came (monotonic seconds). ahead: the message as it is stored before it is mapped, None when
-    it is stored with its records."""
+    it is stored with its records. resumed: it was stored by an earlier run of the gateway, and its sender is gone."""
 
     incoming: Incoming
     told: Future[Receipt]
     began: float
     ahead: NewMessage | None = None
+    resumed: bool = False
 
     @property
     def early(self) -> bool:
@@ -52,6 +57,14 @@ class Arrival:
     def answered(self) -> bool:
         """Whether its sender knows already that it is durable."""
         return self.ahead is not None and bool(self.ahead.stored)
+
+
+def resumed(database: Database, m: StoredMessage) -> Arrival:
+    """A message of one piece that was left `processing`; its content is read when its turn comes."""
+    incoming = Incoming(lambda: BytesIO(b"".join(messages.content(database, m.id))), m.media_type, m.name, m.peer, m.charset)
+    now = time.monotonic()
+    ahead = NewMessage(m.source, m.name, m.peer, m.media_type, m.charset, m.digest, m.size, (), stored=m.id, early=True, since=now)
+    return Arrival(incoming, Future(), now, ahead, resumed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +121,21 @@ class Lane:
             arrival.ahead = self._admitted(arrival)
             if arrival.ahead is not None:
                 stored = self._writer.store(arrival.ahead)
-                self._ahead += 1
-                self._bytes += arrival.ahead.size
             else:
                 self._callers.add(arrival)
-            self._work += 1
+            self._count(arrival, 1)
             self._jobs.append(arrival)
             self._changed.notify()
         if stored is not None:
             stored.add_done_callback(partial(self._stored, arrival))
+
+    def again(self, arrival: Arrival) -> None:
+        """Puts a message in its place that is stored already. Raises TransientError when the lane closes."""
+        with self._changed:
+            self._open()
+            self._count(arrival, 1)
+            self._jobs.append(arrival)
+            self._changed.notify()
 
     def run(self, job: Callable[[], T]) -> Future[T]:
         """Runs something in its place among the messages. Raises TransientError when the lane closes."""
@@ -141,11 +160,8 @@ class Lane:
     def finished(self, arrival: Arrival) -> None:
         """A message was written with its records, or could not be."""
         with self._changed:
-            self._work -= 1
             self._callers.discard(arrival)
-            if arrival.ahead is not None:
-                self._ahead -= 1
-                self._bytes -= arrival.ahead.size
+            self._count(arrival, -1)
 
     def close(self, seconds: float) -> None:
         """Takes nothing more. What somebody waits for is finished; of what was answered, as much as can be within this time: the rest stays
@@ -161,6 +177,12 @@ class Lane:
     def _open(self) -> None:
         if self._until is not None:
             raise TransientError(CLOSING)
+
+    def _count(self, arrival: Arrival, n: int) -> None:
+        self._work += n
+        if arrival.ahead is not None:
+            self._ahead += n
+            self._bytes += n * arrival.ahead.size
 
     def _admitted(self, arrival: Arrival) -> NewMessage | None:
         """The message to store ahead, when its sender needs no more, the lane is loaded, and there is room."""
@@ -219,7 +241,7 @@ class Lane:
         with self._changed:
             self._left = True
             rest, self._jobs = self._jobs, deque()
-            waiting = [a for a in rest if isinstance(a, Arrival) and (a.ahead is None or a in self._callers)]
+            waiting = [a for a in rest if isinstance(a, Arrival) and (a.ahead is None or a.resumed or a in self._callers)]
         for arrival in waiting:
             arrival.told.set_exception(TransientError(CLOSING))
         for job in rest:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,13 +24,6 @@ from tests.records.county import County, StandInCatalogue, form, observation
 
 LI = {"id": ["39000019800101001X"], "name": "李甲", "sex": "male", "born": "1980-01-01"}
 T1 = "2026-01-01T08:00:00.000000Z"
-
-
-@pytest.fixture
-def county(tmp_path: Path) -> Iterator[County]:
-    """One running county on SQLite."""
-    with County(tmp_path) as made:
-        yield made
 
 
 def report(key: str, result: str = "结果", stamp: str = T1, **more: Any) -> bytes:
@@ -139,17 +130,18 @@ def test_what_cannot_be_mapped_is_found_later(county: County, content: bytes, st
     assert county.gateway.metrics.registry.get_sample_value("yifang_messages_total", {"source": "lis", "state": counted}) == 1
 
 
-def limited(tmp_path: Path, **store: int) -> County:
-    """A county that accepts so much ahead of its records."""
-    made = County(tmp_path)
-    made.config = Config(source=made.config.source, store=made.config.store.model_copy(update=store))
-    made.gateway = Gateway(made.config, made.database, made.catalogue, made.clock)
-    return made
+def limited(county: County, **store: int) -> County:
+    """The county, with a gateway that accepts so much ahead of its records."""
+    county.gateway.close()
+    county.config = Config(source=county.config.source, store=county.config.store.model_copy(update=store))
+    county.gateway = Gateway(county.config, county.database, county.catalogue, county.clock)
+    county.gateway.start()
+    return county
 
 
 @pytest.mark.parametrize(("limits", "accepted"), [({"backlog": 3}, 3), ({"backlog": 0}, 0), ({"backlog_bytes": 2 * len(report("1"))}, 2)])
-def test_beyond_the_backlog_the_answer_waits_for_the_outcome(tmp_path: Path, limits: dict[str, int], accepted: int) -> None:
-    with limited(tmp_path, **limits) as county, busy(county) as go_on:
+def test_beyond_the_backlog_the_answer_waits_for_the_outcome(county: County, limits: dict[str, int], accepted: int) -> None:
+    with busy(limited(county, **limits)) as go_on:
         told = [send(county, report(str(n))) for n in range(6)]
         for early in told[:accepted]:
             assert early.result(30).state == "accepted"
@@ -174,6 +166,11 @@ def test_closing_leaves_what_was_answered_for_the_next_start(county: County, mon
     assert [messages.show(county.database, r.message).state for r in early] == ["processing"] * 3
     with pytest.raises(TransientError):
         send(county, report("2")).result(30)
+    for _ in range(2):  # the second start finds what the first has left
+        county.gateway = Gateway(county.config, county.database, StandInCatalogue(), county.clock)
+        county.gateway.start()
+        county.gateway.close()
+    monkeypatch.undo()
     county.gateway = Gateway(county.config, county.database, StandInCatalogue(), county.clock)
     county.gateway.start()
     assert settled(county) == {"mapped": 4}
@@ -182,7 +179,8 @@ def test_closing_leaves_what_was_answered_for_the_next_start(county: County, mon
 
 def test_while_the_database_is_away_what_was_answered_is_not_given_up(county: County, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.store.writer.AGAIN", 0.01)
-    faults = [sqlite3.OperationalError("disk I/O error")] * 12
+    away = county.database.away[0]
+    faults = [away("disk I/O error")] * 12
     real = Writer._work
 
     def failing(writer: Writer, raw: Any, works: list[Work]) -> Any:
