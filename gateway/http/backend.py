@@ -32,6 +32,7 @@ class Backend:
         site.database.closing.append(self.reads.close)
         self.searcher = Searcher(site.indexer, site.gateway.context.ids.key)
         self.rids = Rids()
+        self.statements: dict[str, bytes] = {}  # base as clients reach it -> CapabilityStatement
 
     async def reading(self, read: Callable[[], T]) -> T:
         """A short read: in place on SQLite, where a thread would cost more than the read; in a thread where it waits for a server."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
-from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
@@ -152,19 +151,6 @@ def test_an_unknown_parameter_is_left_out_of_self_and_is_an_error_when_strict(fr
     strict = front.get("/fhir/Patient?_id=x&colour=red", Prefer="handling=strict")
     assert strict.status_code == 400
     assert "colour" in strict.text
-
-
-def test_the_capability_statement_is_valid_and_says_what_is_there(front: Front) -> None:
-    answer = front.get("/fhir/metadata")
-    assert answer.status_code == 200
-    found = CapabilityStatement.model_validate_json(answer.content)
-    assert found.fhirVersion == "4.0.1"
-    assert found.implementation.url == "http://127.0.0.1:8765/fhir"
-    kinds = {r["type"]: r for r in answer.json()["rest"][0]["resource"]}
-    assert {"Patient", "Observation", "ServiceRequest", "Task"} <= set(kinds)
-    assert "HumanName" not in kinds
-    assert {"_id", "identifier", "patient"} < {p["name"] for p in kinds["Observation"]["searchParam"]}
-    assert {"read", "vread", "create", "update", "delete", "search-type"} <= {i["code"] for i in kinds["Observation"]["interaction"]}
 
 
 def test_503_when_the_store_is_away_and_nothing_of_the_statement_is_told(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:

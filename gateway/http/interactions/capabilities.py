@@ -1,11 +1,11 @@
-"""What this server can do: the CapabilityStatement follows from the registry and the R4 table.
+"""What this server can do: the CapabilityStatement follows from the registry and the search parameters.
 
 https://hl7.org/fhir/R4/http.html#capabilities
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import asyncio
 
 from gateway.http.call import Call, Reply
 from gateway.http.capability import statement
@@ -15,9 +15,9 @@ from gateway.http.registry import interaction
 @interaction("", "system", "GET", "metadata")
 async def capabilities(call: Call) -> Reply:
     """200 with the CapabilityStatement."""
-    return Reply(200, _encoded(call.backend.site.config.base, call.root))
-
-
-@lru_cache(maxsize=8)
-def _encoded(base: str, root: str) -> bytes:
-    return statement(base, root)
+    backend = call.backend
+    if call.root not in backend.statements:
+        if len(backend.statements) > 16:
+            backend.statements.clear()
+        backend.statements[call.root] = await asyncio.to_thread(statement, backend.site.config.base, call.root, backend.site.indexer.r4)
+    return Reply(200, backend.statements[call.root])
