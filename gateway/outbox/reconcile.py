@@ -16,6 +16,7 @@ from gateway.store.database import Database
 from gateway.store.names import Name
 from gateway.store.settlement import reading
 from gateway.store.tables import delivered, delivery_fault, delivery_wait, resource
+from gateway.store.unit import STAYS
 from gateway.store.unsettled import waits
 from gateway.upstream import FhirServer
 
@@ -114,7 +115,11 @@ def _batches(database: Database, destination: str) -> Iterator[list[Held]]:
     """Living resources, and deleted ones that were there, in order of rid; some hundreds at a time, so that memory stays bounded."""
     r, d = resource, delivered
     join = r.outerjoin(d, and_(d.c.type == r.c.type, d.c.id == r.c.id, d.c.destination == destination))
-    columns = select(r.c.rid, r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version.label("sent")).select_from(join)
+    columns = (
+        select(r.c.rid, r.c.type, r.c.id, r.c.version, r.c.deleted, r.c.content, d.c.version.label("sent"))
+        .select_from(join)
+        .where(r.c.type.not_in(STAYS))
+    )
     last = -1
     while True:
         with database.engine.connect() as c:

@@ -19,7 +19,7 @@ from gateway.store.messages import moment
 from gateway.store.names import Name
 from gateway.store.raw import Raw
 from gateway.store.settlement import close, lane_of, reading, rest, writing
-from gateway.store.unit import SHARED
+from gateway.store.unit import SHARED, STAYS
 
 __all__ = [
     "Current", "Delivery", "Lane", "Queue",
@@ -148,9 +148,9 @@ _CURRENT = (
 
 def current(raw: Raw, destination: str, names: Collection[Name], *, content: bool = True) -> list[Current]:
     """Each (type, id) as it stands here, with the version and ETag that the destination has. content: whether it is read, too."""
-    if not names:
+    wanted = {name for name in names if name[0] not in STAYS}
+    if not wanted:
         return []
-    wanted = set(names)
     ids = sorted({id_ for _, id_ in wanted})
     among = "IN (SELECT value FROM json_each(?))" if raw.sqlite else "= ANY(?)"
     rows = raw.rows(_CURRENT.format("r.content" if content else "NULL", among), (destination, json.dumps(ids) if raw.sqlite else ids))

@@ -226,6 +226,8 @@ class Unit:
         resident = next((s.resident for s in wrote if s.resident is not None), None)
         lanes: dict[str, list[tuple[str, str]]] = {}
         for s in wrote:
+            if s.type in STAYS:
+                continue
             owner = s.resident if s.resident is not None else resident
             lane = SHARED if owner is None or s.type in SHARED_TYPES else str(owner)
             lanes.setdefault(lane, []).append((s.type, s.id))
@@ -237,6 +239,8 @@ class Unit:
 
 SHARED = "shared"
 SHARED_TYPES = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location", "Device"})
+STAYS = frozenset({"Subscription"})
+"""Types that no destination gets: a Subscription may hold its receiver's password, and a destination would begin to notify by itself."""
 
 
 def identity(item: Item) -> tuple[str, str, str]:
