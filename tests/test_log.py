@@ -49,6 +49,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
     handlers, level, warn = root.handlers[:], root.level, warnings.showwarning
     root.handlers[:] = []
     file = tmp_path / "log" / "yifang.log"
+    before = structlog.get_config()
     configure(LogConfig(file=file))
     yield Log(file)
     for handler in root.handlers[:]:
@@ -59,7 +60,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
     logging.captureWarnings(False)
     warnings.showwarning = warn
     sys.excepthook, threading.excepthook = hooks
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def crash() -> None:

@@ -40,6 +40,11 @@ def ingest(
     with Runner(load(config)).open() as runner:
         for file in track(files, description=source, console=out, disable=as_json or not out.is_terminal or len(files) < 2, transient=True):
             receipts.append({"file": str(file), **runner("ingest", source=source, path=str(file.resolve()))})
+    answer(receipts, as_json)
+
+
+def answer(receipts: list[dict[str, Any]], as_json: bool) -> None:
+    """Tells the receipts; exit 1 when one of them needs a person."""
     if as_json:
         show(receipts, True)
     else:
@@ -113,13 +118,7 @@ def messages_replay(
     """Map stored messages again, after a map, table or profile was mended. Exit 1 when something still needs a person."""
     with Runner(load(config)).open() as runner:
         receipts = [runner("messages.replay", message=n) for n in numbers]
-    if as_json:
-        show(receipts, True)
-    else:
-        for receipt in receipts:
-            tell(receipt)
-    if any(r["state"] in UNSETTLED for r in receipts):
-        raise typer.Exit(1)
+    answer(receipts, as_json)
 
 
 @holds.command("list")

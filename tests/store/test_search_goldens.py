@@ -59,6 +59,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, list
         yield opened, resources
 
 
+@pytest.mark.slow  # test_search.py asks for each kind of parameter
 def test_every_value_finds_its_resource_and_nothing_longer_does(held: tuple[Store, list[dict[str, Any]]]) -> None:
     store, resources = held
     said = 0
