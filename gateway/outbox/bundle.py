@@ -124,6 +124,8 @@ class Closure:
     def part(self, names: Iterable[Name]) -> Closure:
         """The named items of this set."""
         kept = list(names)
+        if len(kept) == len(self.items):
+            return self if kept == list(self.items) else Closure({n: self.items[n] for n in kept}, self.targets, self.absent, self.busy)
         return Closure({n: self.items[n] for n in kept}, {n: self.targets[n] for n in kept}, self.absent, self.busy)
 
     def refreshed(self, etags: Mapping[Name, str]) -> Closure:

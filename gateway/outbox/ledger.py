@@ -21,22 +21,13 @@ from gateway.store.unsettled import Refusal, Waiting
 from gateway.upstream import Paused, Retry
 
 
-@dataclass(frozen=True, slots=True)
-class SentItem:
-    """A resource that the server has now, at our version, under its ETag."""
-
-    name: Name
-    version: int
-    etag: str
-
-
 @dataclass(slots=True)
 class Result:
     """Outcome of a round. left: still owed; waiting: what waits for a target, whether it went up or not; gone: deleted here, and never
     there. stop: a reply that ended the round (Retry or Paused); what was sent before it stays sent. accepted: transactions that went
     through. fault: the passing fault of a resource that was tried alone."""
 
-    sent: dict[Name, SentItem] = field(default_factory=dict)
+    sent: dict[Name, Sent] = field(default_factory=dict)
     refused: dict[Name, Refusal] = field(default_factory=dict)
     waiting: dict[Name, Waiting] = field(default_factory=dict)
     left: set[Name] = field(default_factory=set)
@@ -90,17 +81,17 @@ class Ledger:
         """Keeps what was sent, refused and waits; which resources must be sent again: an older version stands there, or a target that
         they went without has come. now: µs since the epoch."""
         name = self.destination
-        overtaken = settlement.keep(raw, name, [self._sent(s) for s in result.sent.values()])
+        overtaken = settlement.keep(raw, name, result.sent.values())
         unsettled.clear_faults(raw, name, result.sent.keys() | result.gone)
         unsettled.refuse(raw, name, result.refused, now)
         unsettled.settled(raw, name, result.sent.keys() | result.waiting.keys())
         unsettled.wait(raw, name, result.waiting)
         return {*overtaken, *self._woken(raw, set(wanted) | result.sent.keys(), result)}
 
-    def _sent(self, s: SentItem) -> Sent:
-        before = self._seen.get(s.name)
-        seen = (before.delivered, before.etag) if before is not None else (0, "")
-        return Sent(s.name[0], s.name[1], s.version, s.etag, seen)
+    def seen(self, name: Name) -> tuple[int, str]:
+        """(version, ETag) that the destination had when the round first saw the resource; (0, "") for nothing."""
+        before = self._seen.get(name)
+        return (before.delivered, before.etag) if before is not None else (0, "")
 
     def _woken(self, raw: Raw, tried: set[Name], result: Result) -> set[Name]:
         """Settlements of a destination come one after another (the lock of `keep`): of a target that came while a resource went up without
@@ -110,9 +101,5 @@ class Ledger:
         now = {c.name: c for c in deliveries.current(raw, self.destination, missed | behind.keys(), content=False)}
         woken = {item for t, items in behind.items() if (c := now.get(t)) is not None and (c.there or c.deleted) for item in items}
         came = {t for t, c in now.items() if t in missed and not c.deleted}
-        brought = {t for t in came if now[t].there and now[t].delivered != self._version_seen(t)}
+        brought = {t for t in came if now[t].there and now[t].delivered != self.seen(t)[0]}
         return woken | {item for item, w in result.waiting.items() if w.targets & (came if w.sent else brought)}
-
-    def _version_seen(self, name: Name) -> int:
-        before = self._seen.get(name)
-        return before.delivered if before is not None else 0

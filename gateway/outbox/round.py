@@ -12,11 +12,12 @@ from gateway.errors import TerminalError, TransientError
 from gateway.fhir.bundle import bundle
 from gateway.fhir.json import decode
 from gateway.outbox.bundle import Closure, Item, closure
-from gateway.outbox.ledger import Ledger, Result, SentItem
+from gateway.outbox.ledger import Ledger, Result
 from gateway.outbox.references import Rewriter, local_id, split, upstream_id
 from gateway.outbox.same import comparable, loosely
 from gateway.store.deliveries import Current
 from gateway.store.names import Name
+from gateway.store.settlement import Sent
 from gateway.store.unsettled import Refusal, Waiting
 from gateway.upstream import Accepted, FhirServer, MissingTargets, Paused, Referenced, Rejected, Reply, Retry, VersionConflict
 
@@ -156,7 +157,7 @@ class Round:
 
     def _arrived(self, whole: Closure, name: Name, etag: str) -> None:
         """Notes what the server has now, and which targets it went up without."""
-        self.result.sent[name] = SentItem(name, whole.items[name].version, etag)
+        self.result.sent[name] = Sent(*name, whole.items[name].version, etag, self.ledger.seen(name))
         missing = whole.missing(name)
         if missing:
             self.result.waiting[name] = Waiting(frozenset(missing), sent=True)

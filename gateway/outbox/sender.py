@@ -32,7 +32,7 @@ ALONE = 2
 """Failed attempts after which a lane travels alone, so that it holds up no other."""
 TAKE_APART = 5
 """Failed attempts after which a fault that may pass is taken for one resource's own, and the set is taken apart."""
-GATHER = 0.1
+GATHER = 0.25
 """Seconds from one round's begin to that of the next, over all workers of a destination, as long as fewer than LANES are due: what comes
 in the meantime travels together. The first after a silence goes at once."""
 IDLE = 0.5
@@ -88,6 +88,7 @@ class Sender:
         self._fresh = True
         self._choosing = threading.Lock()
         self._last = timer() - GATHER  # when the last round began
+        self._quiet = timer()  # until when nobody needs to look
         self._token = secrets.token_hex(4)  # two processes on one database have workers of different names
         self._pruning = threading.Lock()
         self._pruned: int | None = 0  # how far; None: to the end
@@ -207,12 +208,17 @@ class Sender:
                 self._wake.clear()
 
     def _pause(self, idle: float) -> float:
-        """Seconds until a worker should look again; 0: a round may begin now. Looking reads only: what is idle locks nobody out."""
+        """Seconds until a worker should look again; 0: a round may begin now. One looks for all, and only reads: what is idle locks nobody
+        out."""
         with self._choosing:
+            now = self.timer()
+            if now < self._quiet:
+                return self._quiet - now
             due = deliveries.claimable(self.database, self.destination.name, self.clock.now(), LANES)
-            pause = idle if not due else 0.0 if due == LANES else max(0.0, self._last + GATHER - self.timer())
+            pause = idle if not due else 0.0 if due == LANES else max(0.0, self._last + GATHER - now)
+            self._quiet = now + pause
             if not pause:
-                self._last = self.timer()
+                self._last = now
             return pause
 
     def prune(self) -> None:
@@ -230,6 +236,7 @@ class Sender:
 
     def wake(self) -> None:
         """There is something new."""
+        self._quiet = self.timer()
         self._wake.set()
 
 

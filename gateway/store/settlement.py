@@ -7,7 +7,7 @@ sending them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ def reading(database: Database) -> Iterator[Raw]:
         connection.close()
 
 
-def keep(raw: Raw, destination: str, sent: Sequence[Sent]) -> list[Name]:
+def keep(raw: Raw, destination: str, sent: Collection[Sent]) -> list[Name]:
     """Notes what the destination has now. Where another worker sent the same resource at the same time, the later ETag tells what
     stands there; given are those of which an older version stands there: they must be sent again. Settlements of a destination come one
     after another from here on."""
