@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -11,9 +12,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.config import Config
 from gateway.errors import Finding, TransientError
+from gateway.fhir.json import decode
 from gateway.pipeline import Gateway
 from gateway.pipeline import gateway as gateway_module
 from gateway.record import Incoming, Receipt
@@ -24,6 +28,7 @@ from tests.records.county import County, StandInCatalogue, form, observation
 
 LI = {"id": ["39000019800101001X"], "name": "李甲", "sex": "male", "born": "1980-01-01"}
 T1 = "2026-01-01T08:00:00.000000Z"
+RUNS = itertools.count(1000)
 
 
 def report(key: str, result: str = "结果", stamp: str = T1, **more: Any) -> bytes:
@@ -229,3 +234,27 @@ def test_a_message_that_another_process_finished_meanwhile_stays_as_that_one_saw
         go_on()
     assert settled(county) == {"mapped": 1, "held": 1}
     assert len(holds.listing(county.database)) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("甲乙丙"), st.booleans()), min_size=1, max_size=12))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whichever_way_messages_take_their_order_is_that_of_acceptance(county: County, sent: list[tuple[str, str, bool]]) -> None:
+    """Records without a stamp, so that the order of arrival alone decides: what equals the current version is a repeat."""
+    run = str(next(RUNS))
+    expected: dict[str, list[str]] = {"a": [], "b": []}
+    with busy(county):
+        told = [send(county, report(run + key, word, stamp=""), "stored" if early else "outcome") for key, word, early in sent]
+    for (key, word, _), answer in zip(sent, told, strict=True):
+        assert answer.result(30).state in ("accepted", "mapped", "repeat")
+        if expected[key][-1:] != [word]:
+            expected[key].append(word)
+    settled(county)
+    versions = "SELECT version, content FROM resource UNION ALL SELECT h.version, h.content FROM resource_history h ORDER BY version"
+    found: dict[str, list[str]] = {"a": [], "b": []}
+    for _, content in county.rows(versions):
+        body = decode(bytes(content))
+        value = body["identifier"][0]["value"] if body["resourceType"] == "Observation" else ""
+        if value.startswith(run) and value[len(run) :] in found:
+            found[value[len(run) :]].append(body["code"]["text"])
+    assert found == expected
+    assert county.rows("SELECT count(*) FROM message WHERE state = 'processing'") == [(0,)]
