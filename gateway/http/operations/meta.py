@@ -1,0 +1,55 @@
+"""The meta of a resource: profiles, tags and security labels.
+
+https://hl7.org/fhir/R4/resource-operation-meta.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.fhir.json import decode, encode
+from gateway.http.call import Call, Reply
+from gateway.http.interactions.read import gone, unknown
+from gateway.http.parameters import named_values
+from gateway.http.problems import Problem
+from gateway.http.registry import operation
+from gateway.http.versions import stamped
+
+__all__ = ["current", "meta_reply", "said"]
+
+Body = dict[str, Any]
+LISTS = ("profile", "security", "tag")
+
+
+@operation("meta", "instance", definition="http://hl7.org/fhir/OperationDefinition/Resource-meta")
+async def meta(call: Call) -> Reply:
+    """200 with Parameters whose `return` is the current meta; 404 or 410 when there is none."""
+    _, body = await current(call)
+    return meta_reply(body)
+
+
+async def current(call: Call) -> tuple[int, Body]:
+    """Version and body of the current resource. Problem 404 or 410."""
+    found = await call.backend.reading(lambda: call.backend.reads.current(call.type, call.id, call.scope))
+    if found is None:
+        raise unknown(call)
+    version, time, deleted, content = found
+    if deleted:
+        raise gone(call, stamped(version, time))
+    return version, decode(content)
+
+
+def meta_reply(body: Body) -> Reply:
+    """The resource's meta as the operations answer it."""
+    return Reply(200, encode({"resourceType": "Parameters", "parameter": [{"name": "return", "valueMeta": body["meta"]}]}))
+
+
+def said(call: Call) -> Body:
+    """The meta that the request gives. Problem 400 when it gives none, or one with other than profiles, tags and labels."""
+    value = next((v for name, v in named_values(call) if name == "meta"), None)
+    if not isinstance(value, dict) or not any(isinstance(value.get(name), list) for name in LISTS):
+        zh = f"${call.operation} 需要参数 meta(valueMeta, 含 profile、tag 或 security)"
+        raise Problem(
+            400, "required", zh, f"${call.operation} needs the parameter meta (valueMeta with profile, tag or security)", "Parameters.parameter"
+        )
+    return {name: value[name] for name in LISTS if isinstance(value.get(name), list)}
