@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from gateway.errors import Refused
 from gateway.fhir.query import parse_query
 from gateway.store.scope import Scope
 from gateway.store.search import Limits, Searcher, holders
+from gateway.store.search.guard import Guard
 from tests.store.index_harness import ENGINES, SCOPE, Store, open_store
 
 LOINC = "http://loinc.org"
@@ -315,3 +317,25 @@ def test_a_search_that_looks_at_too_much_says_so(store: Store) -> None:
     with store.engine.connect() as connection, pytest.raises(Refused) as refused:
         narrow.search(connection, "Observation", parse_query("status=cancelled"), SCOPE)
     assert refused.value.finding.code == "too-costly"
+
+
+def test_a_search_that_takes_too_long_says_so(store: Store) -> None:
+    store.put(*(observation(str(n)) for n in range(60)))
+    hours = iter(range(1000))
+    slow = Searcher(store.searcher.indexer, limits=Limits(few=10), now=lambda: 3600.0 * next(hours))
+    with store.engine.connect() as connection, pytest.raises(Refused) as refused:
+        slow.search(connection, "Observation", parse_query("status=final"), SCOPE)
+    assert refused.value.finding.code == "too-costly"
+
+
+def test_a_statement_that_takes_too_long_is_stopped_and_the_connection_goes_on(store: Store) -> None:
+    endless = text("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c")
+    with store.engine.connect() as connection:
+        guard = Guard(Limits(seconds=0.2))
+        with pytest.raises(Refused) as refused, guard.watching(connection):
+            connection.execute(endless)
+        assert refused.value.finding.code == "too-costly"
+        connection.rollback()
+        with Guard(Limits(seconds=5)).watching(connection):
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+        assert connection.execute(text("SELECT 2")).scalar() == 2

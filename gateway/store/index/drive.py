@@ -1,4 +1,4 @@
-"""Reads the index: how many rows a driver leads to, which they are, and streams of postings in time order.
+"""Reads the index: which rows a driver leads to, how many there are, and streams of postings in time order.
 
 All statements are of fixed shape for a number of ranges; parameters are numbers, bytes and text, never parts of the statement.
 """
@@ -16,7 +16,7 @@ from gateway.store.index.match.row import ContainsRange, Driver, PostingRange, R
 from gateway.store.index.values import LONGEST
 from gateway.store.index.write import BATCHES
 
-__all__ = ["Needles", "count", "fetch", "identified", "load", "marks", "run", "stream", "tally"]
+__all__ = ["Needles", "fetch", "identified", "load", "marks", "run", "stream", "tally"]
 
 Needles = Sequence[Sequence[int]]
 """Rows have, for each of them, at least one of its keys."""
@@ -79,16 +79,6 @@ def _one(range_: StringRange | ContainsRange, limit: int, sqlite: bool) -> tuple
     )
 
 
-def count(connection: Connection, driver: Driver, cap: int) -> int:
-    """About how many rows the driver leads to; `cap` means that many or more."""
-    found = min(sum(len(r.rids) for r in driver if isinstance(r, Rids)), cap)
-    for statement, parameters in _statements(driver, cap, _sqlite(connection)):
-        found += int(run(connection, f"SELECT count(*) FROM ({statement}) AS c", parameters)[0][0])
-        if found >= cap:
-            return cap
-    return found
-
-
 def fetch(connection: Connection, driver: Driver, limit: int) -> set[int]:
     """The rids a driver leads to; more than `limit` when there are more."""
     found = {rid for r in driver if isinstance(r, Rids) for rid in r.rids}
@@ -111,21 +101,26 @@ def identified(connection: Connection, rids: Iterable[int], system: str | None, 
     return sorted(found)
 
 
-def load(connection: Connection, rids: Sequence[int]) -> Iterator[Row]:
-    """Index rows of these resources, in no order; those that are gone are left out."""
+def load(connection: Connection, rids: Sequence[int], needles: Needles = ()) -> Iterator[Row]:
+    """Index rows of these resources, in no order; those that are gone, and those without the needles, are left out."""
+    held, bytes_ = _holding(needles, _sqlite(connection))
     for start in range(0, len(rids), CHUNK):
         part = rids[start : start + CHUNK]
-        for row in run(connection, f"SELECT {_ROW} FROM index_row WHERE rid IN ({marks(part)})", part):
+        for row in run(connection, f"SELECT {_ROW} FROM index_row AS r WHERE r.rid IN ({marks(part)}){held}", [*part, *bytes_]):
             yield Row(*row)
 
 
-def _filter(needles: Needles, sqlite: bool) -> tuple[str, list[bytes]]:
-    """Condition that the keys of a posting's row hold what is asked (the eight bytes of a key, wherever they begin)."""
-    if not needles:
-        return "", []
+def _holding(needles: Needles, sqlite: bool) -> tuple[str, list[bytes]]:
+    """Condition that the keys of a row `r` hold what is asked (the eight bytes of a key, wherever they begin)."""
     holds = "instr(r.keys, %s) > 0" if sqlite else "position(%s in r.keys) > 0"
-    each = " AND ".join(f"({' OR '.join([holds] * len(keys))})" for keys in needles)
-    return f" AND EXISTS (SELECT 1 FROM index_row AS r WHERE r.rid = p.rid AND {each})", [struct.pack("<q", k) for keys in needles for k in keys]
+    each = "".join(f" AND ({' OR '.join([holds] * len(keys))})" for keys in needles)
+    return each, [struct.pack("<q", k) for keys in needles for k in keys]
+
+
+def _filter(needles: Needles, sqlite: bool) -> tuple[str, list[bytes]]:
+    """The same of the row of a posting `p`."""
+    held, bytes_ = _holding(needles, sqlite)
+    return f" AND EXISTS (SELECT 1 FROM index_row AS r WHERE r.rid = p.rid{held})" if held else "", bytes_
 
 
 def tally(connection: Connection, ranges: Iterable[PostingRange], needles: Needles) -> int:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gateway.errors import Finding, Refused
 
 __all__ = ["Guard", "Limits", "TooWide", "too_costly"]
+
+
+STEPS = 100_000
+"""Steps of SQLite's machine (some milliseconds) between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,26 @@ class Guard:
         self._now = now
         self._end = now() + limits.seconds
         self._rows = 0
+        self._watched = False
+
+    @contextmanager
+    def watching(self, connection: Connection) -> Iterator[None]:
+        """While a wide search reads: a single statement that takes too long is stopped, too. Raises Refused then."""
+        if self._watched:
+            yield
+            return
+        self._watched = True
+        left = max(self._end - self._now(), 0.001)
+        stop = _stop_sqlite if connection.dialect.name == "sqlite" else _stop_postgresql
+        try:
+            with stop(connection, left, lambda: self._now() > self._end):
+                yield
+        except OperationalError:
+            if self._now() > self._end:
+                raise too_costly("所需时间超过上限") from None
+            raise
+        finally:
+            self._watched = False
 
     def looked(self, rows: int) -> None:
         """Some more rows were looked at. Raises Refused beyond the limits."""
@@ -45,6 +74,29 @@ class Guard:
             raise too_costly("查看的行数超过上限")
         if self._now() > self._end:
             raise too_costly("所需时间超过上限")
+
+
+@contextmanager
+def _stop_sqlite(connection: Connection, seconds: float, late: Callable[[], bool]) -> Iterator[None]:
+    raw: Any = connection.connection.driver_connection
+    raw.set_progress_handler(late, STEPS)
+    try:
+        yield
+    finally:
+        raw.set_progress_handler(None, 0)
+
+
+@contextmanager
+def _stop_postgresql(connection: Connection, seconds: float, late: Callable[[], bool]) -> Iterator[None]:
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000) + 1}")
+    try:
+        yield
+    except DBAPIError:
+        raise  # a statement that was stopped has ended the transaction, and the setting with it
+    except BaseException:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = DEFAULT")
+        raise
+    connection.exec_driver_sql("SET LOCAL statement_timeout = DEFAULT")
 
 
 def too_costly(why: str) -> Refused:

@@ -77,9 +77,9 @@ class Part:
                 return ranges
         raise AssertionError("the whole type is always the last driver")
 
-    def needles(self, ranges: Sequence[PostingRange]) -> list[tuple[int, ...]]:
-        """Keys that the rows of these postings must have besides: what the engine can leave out by itself."""
-        driven = {r.key & ~1 for r in ranges}
+    def needles(self, driver: Driver) -> list[tuple[int, ...]]:
+        """Keys that the rows of a driver must have besides: what the engine can leave out by itself."""
+        driven = {r.key & ~1 for r in driver if isinstance(r, PostingRange)}
         return [c.needles for c in self.conditions if c.needles and len(c.needles) <= NEEDLES and not driven >= set(c.needles)]
 
     def exact(self) -> tuple[list[PostingRange], list[tuple[int, ...]]] | None:

@@ -32,6 +32,9 @@ from gateway.store.search.terms import StoredTerms
 
 __all__ = ["Run"]
 
+FEWEST = 200
+"""Rows of a driver that are few enough to ask no other one."""
+
 
 @dataclass(slots=True)
 class Run:
@@ -115,27 +118,31 @@ class Run:
             passed.update(rids)
         return [row for row in rows if row.rid in passed]
 
-    def candidates(self, question: Question) -> set[int] | None:
-        """Rids among which every match is, when there are few; None when a part's every driver leads to many."""
-        found: set[int] = set()
+    def candidates(self, question: Question) -> list[Row] | None:
+        """Rows among which every match is, when there are few; None when a part's every driver leads to many."""
+        chosen: list[tuple[Part, set[int], Driver]] = []
         for part in question.parts.values():
-            own = self._few(part)
-            if own is None or len(found) + len(own) > self.guard.limits.few:
+            few = self._few(part)
+            if few is None:
                 return None
-            found |= own
-        return found
+            chosen.append((part, *few))
+        if sum(len(rids) for _, rids, _ in chosen) > self.guard.limits.few and len(chosen) > 1:
+            return None
+        return [row for part, rids, by in chosen if rids for row in drive.load(self.connection, sorted(rids), part.needles(by))]
 
-    def _few(self, part: Part) -> set[int] | None:
+    def _few(self, part: Part) -> tuple[set[int], Driver] | None:
+        """Rids that the first driver leads to which leads to few enough, or the one that leads to fewest, and that driver."""
         if part.ids is not None:
-            return rids_of(self.connection, self.scope, part.plan.type, sorted(part.ids))
-        few = self.guard.limits.few
-        best: Driver | None = None
-        least = few
+            return rids_of(self.connection, self.scope, part.plan.type, sorted(part.ids)), []
+        best: tuple[set[int], Driver] | None = None
+        least = self.guard.limits.few
         for driver in part.drivers():
-            size = drive.count(self.connection, driver, least)
-            if size < least:
-                best, least = driver, size
-        return None if best is None else drive.fetch(self.connection, best, few)
+            rids = drive.fetch(self.connection, driver, least)
+            if len(rids) <= least:
+                best, least = (rids, driver), len(rids)
+                if least <= FEWEST:
+                    break
+        return best
 
     def rows(self, question: Question, by: str = "t", descending: bool = True, after: tuple[int, int] | None = None) -> Iterator[list[Row]]:
         """Matches in the order of `t` or `time` and rid, some at a time, each once; strictly after a place."""
@@ -154,9 +161,10 @@ class Run:
         """All matches, in no order."""
         candidates = self.candidates(question)
         if candidates is None:
-            yield from self.rows(question)
+            with self.guard.watching(self.connection):
+                yield from self.rows(question)
         else:
-            yield self.matching(question, list(drive.load(self.connection, sorted(candidates))))
+            yield self.matching(question, candidates)
 
     def all(self, type_: str, criteria: Iterable[Criterion], extra: Condition | None = None, depth: int = 0, bounded: bool = True) -> set[int]:
         """Rids of all matches. Raises TooWide beyond the width of a step, if the search is bounded."""

@@ -50,7 +50,7 @@ class Searcher:
         to a compartment. Raises Refused with the finding that the caller is told (`too-costly`, `unknown-type`, `bad-…`, `unsupported-…`).
         """
         run = Run(connection, self.indexer, scope, Guard(self._limits, self._now))
-        types = self._types(connection, type_, query, within)
+        types = self._types(connection, type_, query)
         question = run.question(types, query.criteria, query.sort, within)
         unknown = includes.unknown(run, query.includes)
         question.ignored += [one.text for one in unknown]
@@ -64,11 +64,8 @@ class Searcher:
         ignored = tuple(question.ignored)
         return Page(rows, total, following, ignored, tuple(added), _applied(query, ignored))
 
-    def _types(self, connection: Connection, type_: str, query: Query, within: Compartment | None) -> Sequence[str]:
-        types = [type_] if type_ else list(query.types)
-        if not types:
-            members = self.indexer.r4.compartment(within.type) if within is not None else None
-            types = [one for one in _held(connection) if members is None or one in members]
+    def _types(self, connection: Connection, type_: str, query: Query) -> Sequence[str]:
+        types = [type_] if type_ else list(query.types) or _held(connection)
         for one in types:
             if not self.indexer.r4.is_resource(one):
                 raise Refused(Finding("unknown-type", "refuse", f"FHIR R4 没有资源类型 {one}; 请检查大小写", source=one))
@@ -79,8 +76,13 @@ class Searcher:
         wanted = query.count + 1
         candidates = run.candidates(question)
         if candidates is not None:
-            rows = run.matching(question, list(drive.load(run.connection, sorted(candidates))))
-            return run.least(question, [rows], after, wanted)
+            return run.least(question, [run.matching(question, candidates)], after, wanted)
+        with run.guard.watching(run.connection):
+            return self._wide(run, question, query, after)
+
+    def _wide(self, run: Run, question: Question, query: Query, after: Place | None) -> tuple[list[Place], int | None]:
+        """The same where every driver leads to many rows."""
+        wanted = query.count + 1
         total = self._counted(run, question) if query.total == "accurate" or query.count == 0 else None
         if query.count == 0:
             return [], total
