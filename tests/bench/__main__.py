@@ -1,6 +1,6 @@
 """`make bench`: measures, prints a table, writes build/bench.json.
 
-python -m tests.bench [message document mllp api inserts follow-up commands] [--quick] [--rounds N] [--messages N] [--sizes N,N] [--rows N]
+python -m tests.bench [message document mllp api search inserts follow-up memory commands] [--quick] [--rounds N] [--messages N] [--sizes N,N] [--rows N]
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import api, commands, follow_up, inserts, mapping, mllp
+from tests.bench import api, commands, follow_up, inserts, mapping, memory, mllp
+from tests.bench import search as searching
 from tests.bench.measure import Figure
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -27,7 +28,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, under two minutes")
     parser.add_argument("--rounds", type=int, help="alternating rounds of message, document and commands")
     parser.add_argument("--messages", type=int, help="messages of one burst over MLLP")
-    parser.add_argument("--sizes", help="resources at which inserts are measured, e.g. 100000,1000000")
+    parser.add_argument("--sizes", help="resources at which inserts and searches are measured, e.g. 100000,1000000")
     parser.add_argument("--requests", type=int, help="posts of one burst to the API; its other bursts follow from it")
     parser.add_argument("--rows", type=int, help="follow-up rows")
     parser.add_argument("--output", type=Path, default=BUILD / "bench.json")
@@ -53,8 +54,10 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "document": lambda asked: [mapping.document(asked.rounds)],
     "commands": run_commands,
     "follow-up": lambda asked: follow_up.follow_up(asked.rows, BUILD),
+    "memory": lambda asked: memory.memory(*((40, 25) if asked.quick else (200, 65)), BUILD),
     "mllp": lambda asked: mllp.traffic(asked.messages, asked.bursts, BUILD),
     "api": lambda asked: api.api(asked.requests, asked.bursts, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
+    "search": lambda asked: searching.search(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
     "inserts": lambda asked: inserts.inserts(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
 }
 

@@ -79,10 +79,11 @@ def write(file: Path, rows: int, locators: Mapping[str, str]) -> None:
         sheet = book.add_worksheet(SHEET)
         sheet.write_row(0, 0, headers)
         for n in range(rows):
-            sheet.write_row(n + 1, 0, list(_cells(fields, locators, n)))
+            sheet.write_row(n + 1, 0, list(cells(fields, locators, n)))
 
 
-def _cells(fields: dict[str, Any], locators: Mapping[str, str], n: int) -> Iterator[str]:
+def cells(fields: dict[str, Any], locators: Mapping[str, str], n: int) -> Iterator[str]:
+    """The cells of row n (from 0), in the order of the columns."""
     own = {
         "健康档案编号": f"390102101{1 + n // 90000:03d}{1 + n % 90000:05d}",
         "身份证号": id_card(n),

@@ -1,0 +1,136 @@
+"""Peak memory of `yifang ingest` on files as big as a county sends: a CSV of 200 MB and an XLSX of more than 60 MB.
+
+Rows are follow-ups with a long remark that no profile reads, so that the file is large and the run short.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import xlsxwriter
+
+from gateway.builtin import MAPPINGS
+from gateway.cli.context import adapters
+from gateway.config import SourceConfig
+from gateway.mapping.catalogue import Catalogue
+from gateway.mapping.files import MapFiles
+from tests.bench.follow_up import EXAMPLE, PROFILE, SHEET, cells
+from tests.bench.measure import Figure
+from tests.bench.products import ROOT
+
+CONFIGURATION = f"""
+[store]
+data = "."
+
+[[source]]
+name = "town"
+adapter = "sheet"
+profiles = ["{PROFILE}"]
+authority = "https://town.bench.test"
+organisation = "H39010000011"
+options = {{ folder = "inbox" }}
+"""
+REMARK = "备注"
+LIMIT = 512  # MB: the program and its two page caches are 200 of them
+
+
+def memory(csv_megabytes: int, xlsx_megabytes: int, build: Path) -> list[Figure]:
+    """Peak resident MB of the command on each file, against the same command on a small file of the same kind."""
+    folder = build / "memory"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "inbox").mkdir(parents=True)
+    source = SourceConfig(
+        name="town",
+        adapter="sheet",
+        profiles=[PROFILE],
+        authority="https://town.bench.test",
+        organisation="H39010000011",
+        options={"folder": "inbox"},
+    )
+    locators = Catalogue(MapFiles.from_folders([MAPPINGS]), adapters()).bind(source).layouts[0].fields
+    figures = []
+    for kind, megabytes, write in (("CSV", csv_megabytes, _csv), ("XLSX", xlsx_megabytes, _xlsx)):
+        small, large = folder / f"small.{kind.lower()}", folder / f"large.{kind.lower()}"
+        write(small, 1, locators)
+        rows = write(large, megabytes, locators)
+        before, after = (_peak(folder / file.stem / kind, file) for file in (small, large))
+        size = large.stat().st_size / 1e6
+        note = f"{rows:,} rows; a file of 1 MB takes {before:,.0f} MB"
+        figures.append(
+            Figure(f"yifang ingest of a {size:,.0f} MB {kind}, peak memory", "MB", after, target=f"< {LIMIT} MB", met=after < LIMIT, note=note)
+        )
+    shutil.rmtree(folder)
+    return figures
+
+
+def _csv(file: Path, megabytes: int, locators: Mapping[str, str]) -> int:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+
+        def put(row: list[str]) -> int:
+            writer.writerow(row)
+            return stream.tell()
+
+        return _fill(put, megabytes, locators, "读" * 4000)
+
+
+def _xlsx(file: Path, megabytes: int, locators: Mapping[str, str]) -> int:
+    """Every remark differs and does not pack well, as pictures and long texts do not."""
+    drawn = random.Random(1)
+    with xlsxwriter.Workbook(str(file), {"constant_memory": True}) as book:
+        sheet = book.add_worksheet(SHEET)
+        written = rows = 0
+
+        def put(row: list[str]) -> int:
+            nonlocal written, rows
+            sheet.write_row(rows, 0, row)
+            rows += 1
+            written += len(row[-1]) * 3 // 4  # base64 packs to what it stands for
+            return written
+
+        return _fill(put, megabytes, locators, lambda: base64.b64encode(drawn.randbytes(9000)).decode())
+
+
+def _fill(put: Callable[[list[str]], int], megabytes: int, locators: Mapping[str, str], remark: str | Callable[[], str]) -> int:
+    """Writes header and rows until the file has its size; gives the number of data rows."""
+    fields = json.loads(EXAMPLE.read_text("utf-8"))["fields"]
+    put([*(header for header in locators.values() if header), REMARK])
+    for n in _count():
+        if put([*cells(fields, locators, n), remark if isinstance(remark, str) else remark()]) >= megabytes * 1_000_000:
+            return n + 1
+    raise AssertionError("the count has no end")
+
+
+def _count() -> Iterator[int]:
+    n = 0
+    while True:
+        yield n
+        n += 1
+
+
+def _peak(folder: Path, file: Path) -> float:
+    """Peak resident MB of `yifang ingest` on one file, in a database of its own."""
+    folder.mkdir(parents=True)
+    (folder / "yifang.toml").write_text(CONFIGURATION, "utf-8")
+    command = [sys.executable, "-m", "gateway", "ingest", "--config", str(folder / "yifang.toml"), "town", str(file)]
+    peak = 0
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with suppress(OSError):
+                found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text("utf-8"))
+                peak = max(peak, int(found[1])) if found else peak
+            time.sleep(0.05)
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"yifang ingest of {file.name} ended with {process.returncode}")
+    return peak / 1024
