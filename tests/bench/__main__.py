@@ -58,6 +58,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "mllp": lambda asked: mllp.traffic(asked.messages, asked.bursts, BUILD),
     "api": lambda asked: api.api(asked.requests, asked.bursts, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
     "search": lambda asked: searching.search(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
+    "search": lambda asked: searching.search(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
     "inserts": lambda asked: inserts.inserts(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
 }
 
