@@ -1,6 +1,7 @@
 """`make bench`: measures, prints a table, writes build/bench.json.
 
-python -m tests.bench [message document mllp api search inserts follow-up memory commands] [--quick] [--rounds N] [--messages N] [--sizes N,N] [--rows N]
+python -m tests.bench [message document mllp api search inserts follow-up memory commands] [--quick] [--rounds N] [--messages N]
+    [--sizes N,N] [--requests N] [--rows N]
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "memory": lambda asked: memory.memory(*((40, 25) if asked.quick else (200, 65)), BUILD),
     "mllp": lambda asked: mllp.traffic(asked.messages, asked.bursts, BUILD),
     "api": lambda asked: api.api(asked.requests, asked.bursts, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
-    "search": lambda asked: searching.search(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
     "search": lambda asked: searching.search(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
     "inserts": lambda asked: inserts.inserts(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
 }
