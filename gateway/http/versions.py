@@ -62,7 +62,7 @@ def unchanged(call: Call, version: int, time: int) -> bool:
     """Whether the client has this version already; If-None-Match counts before If-Modified-Since (RFC 9110 §13.2.2)."""
     tags = call.headers.get("if-none-match")
     if tags is not None:
-        return any(t.strip() in ("*", etag(version), f'"{version}"') for t in tags.split(","))
+        return any(t.strip() in ("*", etag(version), f'"{version}"', str(version)) for t in tags.split(","))  # fhirpy writes it bare
     since = call.headers.get("if-modified-since")
     if since is None:
         return False

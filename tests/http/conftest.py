@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.cli.context import adapters
@@ -106,3 +109,17 @@ def api(request: pytest.FixtureRequest, opened: Opened) -> Front:
         return opened()
     fresh_schema(POSTGRES)
     return opened(store={"database": POSTGRES})
+
+
+@contextmanager
+def listening(front: Front) -> Iterator[str]:
+    """The application behind a real socket, as clients of other makers reach it; its FHIR base."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(front.app, log_config=None, access_log=False, lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
+        finally:
+            server.should_exit = True
+            thread.join()
