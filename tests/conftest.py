@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +75,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
         return None
     config.option.loadscopereorder = False
     return ModuleOrServer(config, log)
+
+
+@pytest.fixture
+def logging_put_back() -> Iterator[None]:
+    """For tests that run `gateway.log.configure` in this process: handlers, levels, hooks and structlog are afterwards what they were."""
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
+    handlers, level, warn, logs = root.handlers[:], root.level, warnings.showwarning, structlog.get_config()
+    root.handlers[:] = []
+    yield
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    warnings.showwarning = warn
+    sys.excepthook, threading.excepthook = hooks
+    structlog.configure(**logs)
 
 
 @pytest.fixture(scope="session", autouse=True)

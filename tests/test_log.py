@@ -7,12 +7,10 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from gateway.config import LogConfig
 from gateway.log import ALLOWED, Lines, configure, logger
@@ -43,24 +41,11 @@ class Log:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    """Logging as `yifang serve` sets it up, into a file; put back afterwards."""
-    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
-    handlers, level, warn = root.handlers[:], root.level, warnings.showwarning
-    root.handlers[:] = []
+def log(tmp_path: Path, logging_put_back: None) -> Log:
+    """Logging as `yifang serve` sets it up, into a file."""
     file = tmp_path / "log" / "yifang.log"
-    before = structlog.get_config()
     configure(LogConfig(file=file))
-    yield Log(file)
-    for handler in root.handlers[:]:
-        root.removeHandler(handler)
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    warnings.showwarning = warn
-    sys.excepthook, threading.excepthook = hooks
-    structlog.configure(**before)
+    return Log(file)
 
 
 def crash() -> None:

@@ -35,8 +35,8 @@ built = cache(typer.main.get_command)
 
 
 @pytest.fixture
-def yifang(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Yifang:
-    """Runs one command in this process."""
+def yifang(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, logging_put_back: None) -> Yifang:
+    """Runs one command in this process. `serve` sets the logs up on the test's standard error, which is closed with it."""
     monkeypatch.setattr(typer.main, "get_command", built)
 
     def run(*arguments: object) -> Done:
