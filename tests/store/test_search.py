@@ -283,6 +283,7 @@ def test_the_total_of_few_is_known_and_zero_rows_can_be_asked_for(store: Store) 
         ("code:below=http://county.example/cs|1", "unknown-codesystem"),
         ("code:in=http://county.example/vs", "unknown-valueset"),
         ("code:exact=1", "unsupported-modifier"),
+        ("_id:not=1", "unsupported-modifier"),
         ("code.name=x", "bad-chain"),
         ("subject.colour=x", "bad-chain"),
         ("subject:Person.colour=x", "bad-chain"),

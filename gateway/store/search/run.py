@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.fhir import json
-from gateway.fhir.query import Criterion, SortKey, escape
+from gateway.fhir.query import Criterion, SortKey, escape, unescape
 from gateway.store.index import drive
 from gateway.store.index.keys import Indexer
-from gateway.store.index.match.asked import Asked, Terms
+from gateway.store.index.match.asked import Asked, Terms, allow
 from gateway.store.index.match.criterion import compile_criterion, is_known
 from gateway.store.index.match.row import Condition, Driver, Row
 from gateway.store.scope import Scope
@@ -78,8 +78,10 @@ class Run:
         return criterion.code in ("_id", "_has", "_list") or is_known(self.asked(type_), criterion.code)
 
     def _criterion(self, type_: str, part: Part, criterion: Criterion, depth: int) -> None:
+        if criterion.code in ("_id", "_list"):
+            allow(criterion, "")
         if criterion.code == "_id":
-            part.only(set(criterion.values))
+            part.only({unescape(value) for value in criterion.values})
         elif criterion.code == "_list":
             members.listed(self, type_, part, criterion)
         elif criterion.code == "_has":
