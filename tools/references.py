@@ -1,4 +1,5 @@
-"""Writes the generated pages: docs/configuration.md (from gateway.config) and docs/commands.md (from the command line).
+"""Writes the generated pages: docs/configuration.md (from gateway.config), docs/commands.md (from the command line) and
+docs/interactions.md (from the registry of interactions and operations).
 
 `python -m tools.references` writes them, `--check` exits 1 when one of them is out of date. A test holds them to the code.
 """
@@ -133,7 +134,36 @@ def commands() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-PAGES = {"configuration.md": configuration, "commands.md": commands}
+def interactions() -> str:
+    """The page docs/interactions.md."""
+    from gateway.http.registry import registry
+    from gateway.http.router import shape_text
+
+    def clause(url: str) -> str:
+        return f"[{url.rpartition('/')[2].removesuffix('.html')}]({url})"
+
+    lines = [
+        "# FHIR interactions and operations",
+        "",
+        GENERATED,
+        "What is registered is what answers; the CapabilityStatement (`GET /fhir/metadata`) is made of the same. How they behave: [HTTP](api.md).",
+        "",
+        "| interaction | method | address | what | clause |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for i in sorted(registry().interactions, key=lambda i: (("system", "type", "instance").index(i.level), i.shape, i.method, i.code)):
+        what = (i.handle.__doc__ or i.summary).strip().replace("\n    ", " ")
+        lines.append(f"| {i.code or '—'} | {i.method} | `{shape_text(i.shape)}` | {i.summary} {what} | {clause(i.clause)} |")
+    lines += ["", "| operation | on | address | what | definition |", "| --- | --- | --- | --- | --- |"]
+    for o in sorted(registry().operations, key=lambda o: (o.name, o.types)):
+        places = {"system": f"/fhir/${o.name}", "type": f"/fhir/{{type}}/${o.name}", "instance": f"/fhir/{{type}}/{{id}}/${o.name}"}
+        addresses = ", ".join(f"`{places[level]}`" for level in o.levels)
+        what = (o.handle.__doc__ or "").strip().replace("\n    ", " ")
+        lines.append(f"| `${o.name}` | {', '.join(o.types) or 'every type'} | {addresses} | {o.summary} {what} | {clause(o.clause)} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"configuration.md": configuration, "commands.md": commands, "interactions.md": interactions}
 
 
 def main(arguments: list[str]) -> int:
