@@ -38,7 +38,7 @@ class Metrics:
         self.messages.labels(source, receipt.state).inc()
         self.lag.labels(source).observe(seconds)
         states: dict[str, int] = {}
-        wrote = 0
+        wrote = receipt.unlisted
         for outcome in receipt.outcomes:
             states[outcome.state] = states.get(outcome.state, 0) + 1
             wrote += len(outcome.resources)

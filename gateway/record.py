@@ -176,6 +176,7 @@ class Receipt:
     state: str
     outcomes: list[RecordOutcome] = field(default_factory=list)
     reason: Finding | None = None
+    unlisted: int = 0
 
     @property
     def findings(self) -> list[Finding]:

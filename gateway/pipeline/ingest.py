@@ -31,6 +31,9 @@ BATCH = 200
 """Rows of a large message that are mapped and committed together."""
 AHEAD = 2
 """Batches that may wait for the writer while the next is mapped."""
+LISTED = 2000
+"""Records of one message whose resources its receipt names. A county's file has a hundred thousand rows of twenty resources each: of the
+rows after these only the outcome is kept, so that memory stays bounded; the store knows the rest."""
 
 log = structlog.get_logger()
 
@@ -169,14 +172,14 @@ class Ingest:
         reason: Finding | None = None
         waiting: deque[Future[Answer]] = deque()
         content = messages.opened(self.database, message, self.chunk)
-        row = start
+        row, unlisted = start, 0
         try:
             rows = self.binding.extract(content)
             for batch in _batches(self.items(itertools.islice(rows, start, None), findings, start, again=again, released=released)):
                 row += len(batch)
                 waiting.append(self.writer.submit(self._work(message.id, batch, rows=row, actor="replay" if again else "")))
                 if len(waiting) > AHEAD:
-                    outcomes += waiting.popleft().result().outcomes
+                    unlisted += gather(outcomes, waiting.popleft().result())
         except Refused as e:
             reason = e.finding
         except Exception as e:
@@ -184,14 +187,14 @@ class Ingest:
                 raise
             reason = crashed(e)
         while waiting:
-            outcomes += waiting.popleft().result().outcomes
+            unlisted += gather(outcomes, waiting.popleft().result())
         state = "?" if reason is None else "refused" if reason.severity == "refuse" else "failed"
         if findings and findings[-1].code == "record-crash" and reason is None:
             reason, state = findings[-1], "failed"
         answer = self.writer.submit(self._work(message.id, [], rows=row, state=state, findings=findings)).result()
         if isinstance(content, io.IOBase):
             content.close()
-        return self.receipt(Answer(message.id, answer.state, outcomes, [], 0), reason)
+        return replace(self.receipt(Answer(message.id, answer.state, outcomes, [], 0), reason), unlisted=unlisted)
 
     def items(self, rows: Iterable[Row], findings: list[Finding], start: int = 0, *, again: bool = False, released: frozenset[int] = frozenset()
               ) -> Iterator[Item]:  # fmt: skip
@@ -228,6 +231,17 @@ class Ingest:
     def receipt(self, answer: Answer, reason: Finding | None) -> Receipt:
         """What the sender is told."""
         return Receipt(answer.message, receipt_state(answer), answer.outcomes, reason or quoted(answer.outcomes))
+
+
+def gather(outcomes: list[RecordOutcome], answer: Answer) -> int:
+    """Adds a batch's outcomes; gives the number of resource versions that are not named because LISTED records are."""
+    unlisted = 0
+    for outcome in answer.outcomes:
+        if len(outcomes) >= LISTED:
+            unlisted += len(outcome.resources)
+            outcome.resources = ()
+        outcomes.append(outcome)
+    return unlisted
 
 
 def receipt_state(answer: Answer) -> str:

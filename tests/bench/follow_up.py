@@ -55,7 +55,7 @@ def follow_up(rows: int, build: Path) -> list[Figure]:
         raise RuntimeError(f"{len(receipt.outcomes)} rows of {rows} became records: {sorted(states)}")
     read, mapped = _stages(binding, file, context)
     shares = f"read {read / whole:.0%}, map {mapped / whole:.0%}, resolve, write and commit {max(0.0, 1 - (read + mapped) / whole):.0%}"
-    resources = sum(len(o.resources) for o in receipt.outcomes)
+    resources = receipt.unlisted + sum(len(o.resources) for o in receipt.outcomes)
     shutil.rmtree(folder)
     return [Figure(f"{rows:,} follow-up rows, XLSX to committed FHIR", "rows/s", rows / whole, note=f"{resources} resource versions; {shares}")]
 
