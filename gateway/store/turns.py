@@ -52,9 +52,9 @@ class Turns:
         self._works: deque[Work] = deque()
         self._stored: deque[float] = deque([-PATIENCE] * RECENT, RECENT)  # when the last stores came, by `_free`
         self._last = self._answered = -PATIENCE  # when the last store came, and was answered: until then its sender could send no more
-        self._began: float | None = None  # when the present group of other work was taken
-        self._spent = 0.0  # seconds in such groups
-        self._share = -PATIENCE  # until when stores have had as long as the last of them
+        self._began: float | None = None  # when the present group was taken
+        self._spent = 0.0  # seconds in groups
+        self._share = -PATIENCE  # until when stores have had as long as the last group of other work
         self._cost = COST
         self._stores_last = False
         self._closing = False
@@ -103,17 +103,17 @@ class Turns:
         """What was taken is written."""
         with self._changed:
             now = self._now()
-            if self._began is None:
+            seconds, self._began = now - (now if self._began is None else self._began), None
+            self._spent += seconds
+            if group[0].store:
                 self._answered = now
                 return
-            seconds, self._began = now - self._began, None
-            self._spent += seconds
             self._share = now + seconds
             if messages := sum(w.message is not None for w in group):
                 self._cost += (seconds / messages - self._cost) / 8
 
     def _free(self, now: float) -> float:
-        """A clock that stands still while the writer has other work: a sender that waits for it cannot send more."""
+        """A clock that stands still while the writer writes: a sender that waits for it cannot send more."""
         return (now if self._began is None else self._began) - self._spent
 
     def pressed(self, since: float) -> bool:
@@ -130,7 +130,7 @@ class Turns:
             while True:
                 due = bool(self._works) and not self._stands_back()
                 if self._stores and not (self._stores_last and (due or self._joining)):
-                    self._stores_last = True
+                    self._stores_last, self._began = True, self._now()
                     return _some(self._stores, STORES)
                 if due or self._joining:
                     self._stores_last, self._began = False, self._now()

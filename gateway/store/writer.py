@@ -122,11 +122,11 @@ class Writer:
         self._forget()
 
     def step(self, batch: Sequence[Work]) -> None:
-        """Writes a group, then does the part of the index's merging that is due."""
+        """Writes a group, then does the part of the index's merging that is due; never between messages that are only to be stored."""
         self.commit(batch)
-        self._turns.done(batch)
-        if self._merged != START or self.groups >= self._merge_at:
+        if not batch[0].store and (self._merged != START or self.groups >= self._merge_at):
             self._merge()
+        self._turns.done(batch)
 
     def commit(self, batch: Sequence[Work]) -> None:
         """Writes a group (`Turns.take`) and answers it. A piece that fails is answered alone; its neighbours are written without it."""

@@ -121,6 +121,14 @@ def test_it_does_not_where_messages_come_no_faster_than_they_are_written(turns: 
     assert write(turns, clock) == ["a"]
 
 
+def test_slow_storing_does_not_count_as_slow_coming(turns: Turns, clock: Seconds) -> None:
+    for _ in range(RECENT):
+        stores(turns, 1)
+        write(turns, clock, 0.1)
+    turns.put(work("a", message=message(7, clock.now)))
+    assert turns.pressed(clock.now)
+
+
 def test_a_sender_that_waits_for_the_writer_counts_as_fast(turns: Turns, clock: Seconds) -> None:
     """Eight senders that repeat as soon as they are answered come slowly only because a long group keeps them."""
     for _ in range(3):
