@@ -24,7 +24,7 @@ from gateway.config import LogConfig
 ALLOWED = frozenset(
     "event level timestamp source adapter destination message record count seconds state code severity status method route client "
     "organisation role address port pid version path file rows bytes attempt wait dataset profile map_set type error at lane resources "
-    "held refused mapped queue request_id hours".split()
+    "held refused mapped queue request_id hours subscription".split()
 )
 """Keys that may stand in a log line; values are names, numbers and codes, never field values, findings' messages or URLs with queries."""
 

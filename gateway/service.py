@@ -24,6 +24,8 @@ from gateway.errors import ConfigError, Finding, YifangError
 from gateway.http.app import create_app
 from gateway.http.commands import Door
 from gateway.log import logger
+from gateway.notify.figures import Notifications
+from gateway.notify.notifier import Notifier
 from gateway.occupancy import announce
 from gateway.outbox.figures import Outbox
 from gateway.outbox.sender import Sender
@@ -51,6 +53,7 @@ class Service:
     site: Site
     listening: dict[str, str] = field(default_factory=dict)
     senders: list[Sender] = field(default_factory=list)
+    notifiers: list[Notifier] = field(default_factory=list)
     url: str = ""
     listens: asyncio.Event = field(default_factory=asyncio.Event)  # set when every source has said where it listens
 
@@ -110,6 +113,7 @@ async def serving(site: Site) -> AsyncIterator[Service]:
         feeds.append(asyncio.create_task(watch(site), name="silence"))
         try:
             _start_senders(service, stop, threads)
+            _start_notifier(service, stop, threads)
             async with _http(service, listener):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PATIENCE if site.config.source else 0):
@@ -124,6 +128,8 @@ async def serving(site: Site) -> AsyncIterator[Service]:
             stop.set()
             for sender in service.senders:
                 sender.wake()
+            for notifier in service.notifiers:
+                notifier.wake()
             await loop.run_in_executor(None, threads.close)
             log.info("stopped")
 
@@ -201,14 +207,25 @@ def _start_senders(service: Service, stop: threading.Event, threads: ExitStack) 
             threads.callback(thread.join)
 
 
+def _start_notifier(service: Service, stop: threading.Event, threads: ExitStack) -> None:
+    site = service.site
+    notifier = Notifier(site.database, site.config, site.gateway.writer.submit, site.clock)
+    notifier.recover()
+    service.notifiers.append(notifier)
+    for thread in notifier.threads(stop):
+        thread.start()
+        threads.callback(thread.join)
+
+
 @asynccontextmanager
 async def _http(service: Service, listener: socket.socket) -> AsyncIterator[None]:
     """uvicorn on a socket that is bound already, so that a taken port is a clear error and port 0 is known before anything is announced."""
     site = service.site
     service.listening["http"] = service.url
     registry = site.gateway.metrics.registry
-    outbox = Outbox(site.database, site.clock)
+    outbox, notifications = Outbox(site.database, site.clock), Notifications(site.database, site.clock)
     registry.register(outbox)
+    registry.register(notifications)
     with ExitStack() as stack:
         door = None
         if site.database.dialect == "sqlite":
@@ -232,6 +249,7 @@ async def _http(service: Service, listener: socket.socket) -> AsyncIterator[None
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             registry.unregister(outbox)
+            registry.unregister(notifications)
 
 
 def bind(config: HttpConfig) -> socket.socket:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gateway import __version__
-from gateway.cli import data, demo, index, maps, operate
+from gateway.cli import data, demo, index, maps, operate, subscriptions
 from gateway.errors import Conflict, MapError, TransientError, YifangError
 from gateway.log import place
 
@@ -49,6 +49,7 @@ operate.add(app)
 data.add(app)
 maps.add(app)
 index.add(app)
+subscriptions.add(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

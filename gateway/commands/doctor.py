@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 
 from gateway.commands import command
 from gateway.commands.deliveries import listing as destinations
+from gateway.commands.subscriptions import listing as subscriptions
 from gateway.errors import YifangError
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.files import MapFiles
@@ -87,7 +88,18 @@ def _destinations(site: Site) -> Iterator[Check]:
             yield name, "ok", f"待发 {view['waiting']}, 等引用 {view['unresolved']}"
 
 
-PARTS: tuple[Callable[[Site], Iterator[Check]], ...] = (_maps, _database, _index, _sources, _destinations)
+def _subscriptions(site: Site) -> Iterator[Check]:
+    for view in subscriptions(site):
+        name = f"订阅 {view['id']}"
+        if view["state"] == "error":
+            yield name, "fault", f"已停止, 待发 {view['waiting']}: {view['reason']}"
+        elif view["failing"]:
+            yield name, "remark", f"自 {view['failing']} 起未收下通知, 待发 {view['waiting']}, 会继续重试: {view['reason']}"
+        elif view["state"] != "deleted":
+            yield name, "ok", f"{view['state']}, 待发 {view['waiting']}"
+
+
+PARTS: tuple[Callable[[Site], Iterator[Check]], ...] = (_maps, _database, _index, _sources, _destinations, _subscriptions)
 
 
 @command("doctor")

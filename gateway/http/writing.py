@@ -9,6 +9,7 @@ from typing import Any
 from gateway.fhir.json import encode
 from gateway.http.call import Call, Reply
 from gateway.http.problems import Problem, issue
+from gateway.http.subscriptions import admit
 from gateway.http.versions import etag, stamped
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
 from gateway.store.api.conditions import Conditions
@@ -51,7 +52,8 @@ async def run(call: Call, writes: Writes, *, alone: bool = False) -> tuple[list[
 
 
 def writes_of(call: Call, asks: list[Ask], name: str, resolve: Conditions | None = None) -> Writes:
-    """The command for these asks. name: what a person finds the message by."""
+    """The command for these asks. name: what a person finds the message by. Problem 422 for a Subscription that cannot be served."""
+    admit(call, asks)
     config = call.backend.site.config
     return Writes(asks, origin_of(call, name), config.base, call.backend.rids, resolve, closed=config.http.check_references)
 

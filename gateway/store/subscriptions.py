@@ -197,7 +197,7 @@ def seen(database: Database, names: Iterable[Name], scope: Scope) -> set[Name]:
 # -- leases ----------------------------------------------------------------------------------------------------------------------------
 
 _OWED = (
-    "due <= ? AND (lease IS NULL OR lease < ?) AND (state = 'requested' OR (state = 'active' AND (number > sent OR attempts > 0 "
+    "due <= ? AND (lease IS NULL OR lease < ?) AND (state = 'requested' OR (state = 'active' AND (number > sent "
     "OR ends <= ? OR (heartbeat IS NOT NULL AND COALESCE(spoken, 0) + heartbeat <= ?))))"
 )
 
