@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
-from gateway.adapter import Adapter
-from gateway.builtin import MAPPINGS
 from gateway.config import SourceConfig
 from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.mapping.catalogue import Binding, Catalogue, MapContext
-from gateway.mapping.files import MapFiles
 from gateway.record import MapResult, Record
+from tests.maps import built_in
 
 CONTEXT = MapContext(IdScheme(TEST_KEY, "https://yifang.invalid/fhir"), portable=True)
-ADAPTERS = ("sqlview", "sheet", "restjson")
 
 
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
-    """The built-in mapping set with the three row adapters."""
-    adapters: dict[str, Adapter] = {name: import_module(f"adapters.{name}").adapter for name in ADAPTERS}
-    return Catalogue(MapFiles.from_folders([MAPPINGS]), adapters)
+    """The built-in mapping set."""
+    return built_in()
 
 
 def bound(dataset: str, profile: str, organisation: str) -> Binding:

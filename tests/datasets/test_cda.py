@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from adapters.cda import adapter
 from gateway import builtin
 from gateway.fhir.ids import IdScheme
 from gateway.mapping import golden
 from gateway.mapping.catalogue import Catalogue
-from gateway.mapping.files import MapFiles
 from tests.adapters.cda.examples import documents
+from tests.maps import built_in
 
 DATASETS = ("cda_c0007", "cda_c0002")
 EXAMPLES = [(dataset, name) for dataset, name, _, _ in documents()]
@@ -26,7 +25,7 @@ HOSPITAL = "123900000000000018"
 @cache
 def catalogue() -> Catalogue:
     """The built-in maps; only these two datasets are read."""
-    return Catalogue(MapFiles.from_folders([builtin.MAPPINGS]), {"cda": adapter})
+    return built_in()
 
 
 @cache

@@ -5,27 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from importlib import import_module
 from typing import Any
 
 import pytest
 import xlsxwriter
 
-from gateway.builtin import MAPPINGS
 from gateway.config import SourceConfig
 from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.mapping.catalogue import Binding, Catalogue, MapContext
-from gateway.mapping.files import MapFiles
 from gateway.record import MapResult, Record
+from tests.maps import built_in
 
-ADAPTERS = {name: import_module(f"adapters.{name}").adapter for name in ("sheet", "restjson", "sqlview")}
 CONTEXT = MapContext(IdScheme(TEST_KEY, "https://yifang.invalid/fhir"), portable=True)
 TOWN = "390121101001"
 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return Catalogue(MapFiles.from_folders([MAPPINGS]), ADAPTERS)
+    return built_in()
 
 
 def binding(catalogue: Catalogue, adapter: str, *profiles: str) -> Binding:

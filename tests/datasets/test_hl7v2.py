@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from adapters.hl7v2 import adapter
 from gateway import builtin
 from gateway.config import SourceConfig
 from gateway.fhir import elements
@@ -19,8 +18,8 @@ from gateway.fhir import json as fhir_json
 from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.mapping import golden
 from gateway.mapping.catalogue import Binding, Catalogue, MapContext
-from gateway.mapping.files import MapFiles
 from gateway.record import MapResult, Record
+from tests.maps import built_in
 from tools import build_v2_fields
 
 DATASETS = ["hl7v2_oru", "hl7v2_adt"]
@@ -30,8 +29,8 @@ TABLES = sorted((builtin.MAPPINGS / "tables").glob("v2-*.csv"))
 
 @cache
 def catalogue() -> Catalogue:
-    """The built-in datasets with the HL7 v2 adapter."""
-    return Catalogue(MapFiles.from_folders([builtin.MAPPINGS]), {"hl7v2": adapter})
+    """The built-in datasets."""
+    return built_in()
 
 
 def binding(*profiles: str) -> Binding:

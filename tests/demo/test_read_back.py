@@ -7,20 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters import cda, restjson, sheet, sqlview
-from adapters.hl7v2 import adapter as hl7v2
 from gateway.adapter import SourceConfig
-from gateway.builtin import MAPPINGS
 from gateway.demo.expected import record_key
 from gateway.demo.feeds import AUTHORITY, FEEDS
 from gateway.demo.parcel import Parcel
 from gateway.demo.scenario import Scenario
 from gateway.mapping.catalogue import Catalogue
-from gateway.mapping.files import MapFiles
 from gateway.pipeline.binding import Binding
 from gateway.record import Record
+from tests.maps import built_in
 
-ADAPTERS = {a.name: a for a in (sheet.adapter, sqlview.adapter, restjson.adapter, cda.adapter, hl7v2)}
 DATASETS = {"hl7v2_oru": "laboratory_report", "cda_c0007": "laboratory_report"}
 """Message-shaped datasets -> that of the facts behind them."""
 
@@ -32,7 +28,7 @@ def scenario() -> Scenario:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return Catalogue(MapFiles.from_folders([MAPPINGS]), ADAPTERS)
+    return built_in()
 
 
 def bound(catalogue: Catalogue, name: str) -> Binding:

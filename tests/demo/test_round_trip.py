@@ -11,22 +11,20 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from adapters import restjson, sheet, sqlview
+from adapters import sqlview
 from gateway.adapter import SourceConfig
-from gateway.builtin import MAPPINGS
 from gateway.demo.containers import delimited, fill_views, json_batch, workbook
 from gateway.demo.county import County, county
 from gateway.demo.life import Fact, directory, followups, profiles, readings, visits
 from gateway.demo.people import people
 from gateway.demo.vendor import Vendor
 from gateway.mapping.catalogue import Catalogue
-from gateway.mapping.files import MapFiles
 from gateway.record import RAW, Record
 from tests.adapters.intake import RecordingIntake, start, until
+from tests.maps import built_in
 
 START, STAMP = date(2025, 7, 1), datetime(2026, 6, 30, 8)
 VILLAGE = "390121101101"
-ADAPTERS = {a.name: a for a in (sheet.adapter, sqlview.adapter, restjson.adapter)}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def facts() -> list[Fact]:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return Catalogue(MapFiles.from_folders([MAPPINGS]), ADAPTERS)
+    return built_in()
 
 
 def of(facts: list[Fact], dataset: str) -> list[dict[str, Any]]:

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import copy
-from functools import lru_cache
-from importlib.metadata import entry_points
 
 import pytest
 
-from gateway import builtin
 from gateway.errors import Refused
 from gateway.mapping import golden
-from gateway.mapping.catalogue import Catalogue
-from gateway.mapping.files import MapFiles
+from tests.maps import built_in
 
-
-@lru_cache(maxsize=1)
-def catalogue() -> Catalogue:
-    adapters = {e.name: e.load() for e in entry_points(group="gateway.adapters")}
-    return Catalogue(MapFiles.from_folders([builtin.MAPPINGS]), adapters)
-
-
-EXAMPLES = [(e.dataset, e.name) for name in catalogue().datasets for e in golden.examples(catalogue(), catalogue().entry(name))]
+EXAMPLES = [(e.dataset, e.name) for name in built_in().datasets for e in golden.examples(built_in(), built_in().entry(name))]
 
 
 def test_there_are_examples_of_every_dataset() -> None:
-    assert {d for d, _ in EXAMPLES} == set(catalogue().datasets)
+    assert {d for d, _ in EXAMPLES} == set(built_in().datasets)
 
 
-@pytest.mark.parametrize("name", catalogue().datasets)
+@pytest.mark.parametrize("name", built_in().datasets)
 def test_built_in_map_checks(name: str) -> None:
-    assert [str(f) for f in catalogue().entry(name).faults] == []
+    assert [str(f) for f in built_in().entry(name).faults] == []
 
 
 @pytest.mark.parametrize(("dataset", "name"), EXAMPLES)
 def test_compiled_and_explained_agree(dataset: str, name: str) -> None:
-    example = next(e for e in golden.examples(catalogue(), catalogue().entry(dataset)) if e.name == name)
-    binding = golden.binding_for(catalogue(), example)
+    example = next(e for e in golden.examples(built_in(), built_in().entry(dataset)) if e.name == name)
+    binding = golden.binding_for(built_in(), example)
     try:
-        records = list(golden.records(catalogue(), example, binding))
+        records = list(golden.records(built_in(), example, binding))
     except Refused:
-        assert "refuse" in golden.run(catalogue(), example).findings
+        assert "refuse" in golden.run(built_in(), example).findings
         return
     for record in records:
         again = copy.deepcopy(record)
@@ -53,9 +42,9 @@ def test_compiled_and_explained_agree(dataset: str, name: str) -> None:
 
 
 def test_lineage_tells_line_column_raw_value_and_functions() -> None:
-    example = next(e for e in golden.examples(catalogue(), catalogue().entry("hypertension_followup")) if e.name == "controlled_vendor_a")
-    binding = golden.binding_for(catalogue(), example)
-    (record,) = golden.records(catalogue(), example, binding)
+    example = next(e for e in golden.examples(built_in(), built_in().entry("hypertension_followup")) if e.name == "controlled_vendor_a")
+    binding = golden.binding_for(built_in(), example)
+    (record,) = golden.records(built_in(), example, binding)
     _, lineage = binding.explain(record, golden.CONTEXT)
     systolic = next(one for one in lineage if one.origins and one.origins[0].field == "收缩压" and "valueQuantity" in one.path)
     assert systolic.path == "component[0].valueQuantity"
@@ -68,8 +57,8 @@ def test_lineage_tells_line_column_raw_value_and_functions() -> None:
 def test_datasets_that_share_resources_compose_them_in_the_same_way() -> None:
     """design/records.md, "Several records, one resource": two maps that write one key cannot both own the resource."""
     said: dict[tuple[str, str], dict[str, str]] = {}
-    for name in catalogue().datasets:
-        plan = catalogue().entry(name).plan
+    for name in built_in().datasets:
+        plan = built_in().entry(name).plan
         assert plan is not None
         for block in plan.all_blocks:
             if block.key is not None:

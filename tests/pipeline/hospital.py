@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import text
 
 from gateway.adapter import Adapter
-from gateway.builtin import MAPPINGS
 from gateway.clock import SetClock
 from gateway.config import Config, SourceConfig, StoreConfig
 from gateway.fhir.json import decode
@@ -20,16 +19,18 @@ from gateway.mapping.files import MapFiles
 from gateway.pipeline import Gateway
 from gateway.record import Incoming, Receipt
 from gateway.store.database import Database
+from tests.maps import built_in
 
 AUTHORITY = "urn:example:lis"
-FILES = MapFiles.from_folders([MAPPINGS])
 ADAPTERS: dict[str, Adapter] = {"hl7v2": import_module("adapters.hl7v2").adapter}
 
 
 def catalogue(changes: Mapping[str, tuple[str, str]] | None = None) -> Catalogue:
     """The built-in maps; changes: path -> (old text, new text)."""
-    files = dict(FILES)
-    for path, (old, new) in (changes or {}).items():
+    if not changes:
+        return built_in()
+    files = dict(built_in().files)
+    for path, (old, new) in changes.items():
         before = files[path].decode()
         assert old in before
         files[path] = before.replace(old, new).encode()
