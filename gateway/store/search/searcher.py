@@ -50,7 +50,7 @@ class Searcher:
         to a compartment. Raises Refused with the finding that the caller is told (`too-costly`, `unknown-type`, `bad-…`, `unsupported-…`).
         """
         run = Run(connection, self.indexer, scope, Guard(self._limits, self._now))
-        types = self._types(connection, type_, query)
+        types = self._types(connection, type_, query, within)
         question = run.question(types, query.criteria, query.sort, within)
         unknown = includes.unknown(run, query.includes)
         question.ignored += [one.text for one in unknown]
@@ -64,8 +64,11 @@ class Searcher:
         ignored = tuple(question.ignored)
         return Page(rows, total, following, ignored, tuple(added), _applied(query, ignored))
 
-    def _types(self, connection: Connection, type_: str, query: Query) -> Sequence[str]:
-        types = [type_] if type_ else list(query.types) or _held(connection)
+    def _types(self, connection: Connection, type_: str, query: Query, within: Compartment | None) -> Sequence[str]:
+        types = [type_] if type_ else list(query.types)
+        if not types:
+            members = self.indexer.r4.compartment(within.type) if within is not None else None
+            types = [one for one in _held(connection) if members is None or one in members]
         for one in types:
             if not self.indexer.r4.is_resource(one):
                 raise Refused(Finding("unknown-type", "refuse", f"FHIR R4 没有资源类型 {one}; 请检查大小写", source=one))
