@@ -28,6 +28,7 @@ _IDLE = (
     "UPDATE delivery_lane SET state = 'idle' WHERE destination = ? AND lane = ? AND state = 'waiting' AND NOT EXISTS "
     "(SELECT 1 FROM delivery d WHERE d.destination = delivery_lane.destination AND d.lane = delivery_lane.lane AND d.state <> 'done')"
 )
+_THERE = "SELECT d.type, d.id, d.version, d.etag FROM {} n CROSS JOIN delivered d WHERE d.destination = ? AND d.type = n.type AND d.id = n.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def keep(raw: Raw, destination: str, sent: Collection[Sent]) -> list[Name]:
     stands there; given are those of which an older version stands there: they must be sent again. Settlements of a destination come one
     after another from here on."""
     raw.lock(["delivered:" + destination])
-    query = "SELECT type, id, version, etag FROM delivered WHERE destination = ? AND type = ? AND id {}"
-    found: dict[Name, tuple[int, str]] = {(r[0], r[1]): (r[2], r[3] or "") for r in rows_of(raw, query, [(s.type, s.id) for s in sent], destination)}
+    rows_there = rows_of(raw, _THERE, [(s.type, s.id) for s in sent], destination)
+    found: dict[Name, tuple[int, str]] = {(r[0], r[1]): (r[2], r[3] or "") for r in rows_there}
     overtaken, rows = [], []
     for s in sorted(sent, key=lambda s: (s.type, s.id)):
         stands = (s.version, s.etag)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.store.names import Name, rows_of, run_of
+from gateway.store.names import Name, rows_of
 from gateway.store.raw import Raw
 
 __all__ = ["Refusal", "Waiting", "any_faults", "clear_faults", "clear_refused", "faults", "refuse", "settled", "wait", "waiting_for", "waits"]
@@ -29,6 +29,9 @@ class Waiting:
     sent: bool
 
 
+_WAIT = "SELECT w.type, w.id, w.target_type, w.target_id FROM {} n CROSS JOIN delivery_wait w WHERE w.destination = ? AND {}"
+
+
 def any_faults(raw: Raw, destination: str) -> bool:
     """Whether anything is refused at all."""
     return bool(raw.rows("SELECT 1 FROM delivery_fault WHERE destination = ? LIMIT 1", (destination,)))
@@ -38,7 +41,7 @@ def faults(raw: Raw, destination: str, names: Collection[Name]) -> dict[Name, in
     """Name -> our version that the server refused, for those of the names that have one."""
     if not names or not any_faults(raw, destination):
         return {}
-    query = "SELECT type, id, version FROM delivery_fault WHERE destination = ? AND type = ? AND id {}"
+    query = "SELECT f.type, f.id, f.version FROM {} n CROSS JOIN delivery_fault f WHERE f.destination = ? AND f.type = n.type AND f.id = n.id"
     return {(r[0], r[1]): r[2] for r in rows_of(raw, query, names, destination)}
 
 
@@ -50,8 +53,8 @@ def refuse(raw: Raw, destination: str, refused: Mapping[Name, Refusal], now: int
 
 def clear_faults(raw: Raw, destination: str, names: Collection[Name]) -> None:
     """Forgets the faults of these resources."""
-    if names and any_faults(raw, destination):
-        run_of(raw, "DELETE FROM delivery_fault WHERE destination = ? AND type = ? AND id {}", names, destination)
+    found = faults(raw, destination, names)
+    raw.many("DELETE FROM delivery_fault WHERE destination = ? AND type = ? AND id = ?", [(destination, *name) for name in sorted(found)])
 
 
 def clear_refused(raw: Raw, destination: str) -> list[Name]:
@@ -68,14 +71,14 @@ def wait(raw: Raw, destination: str, waiting: Mapping[Name, Waiting]) -> None:
 
 def settled(raw: Raw, destination: str, items: Iterable[Name]) -> None:
     """These wait for nothing any more."""
-    run_of(raw, "DELETE FROM delivery_wait WHERE destination = ? AND type = ? AND id {}", items, destination)
+    rows = [(destination, *target, *name) for name, targets in sorted(waits(raw, destination, items).items()) for target in sorted(targets)]
+    raw.many("DELETE FROM delivery_wait WHERE destination = ? AND target_type = ? AND target_id = ? AND type = ? AND id = ?", rows)
 
 
 def waits(raw: Raw, destination: str, items: Iterable[Name]) -> dict[Name, set[Name]]:
     """Item -> targets it waits for, for those of the items that wait."""
     found: dict[Name, set[Name]] = {}
-    query = "SELECT type, id, target_type, target_id FROM delivery_wait WHERE destination = ? AND type = ? AND id {}"
-    for type_, id_, target_type, target_id in rows_of(raw, query, items, destination):
+    for type_, id_, target_type, target_id in rows_of(raw, _WAIT.format("{}", "w.type = n.type AND w.id = n.id"), items, destination):
         found.setdefault((type_, id_), set()).add((target_type, target_id))
     return found
 
@@ -83,7 +86,7 @@ def waits(raw: Raw, destination: str, items: Iterable[Name]) -> dict[Name, set[N
 def waiting_for(raw: Raw, destination: str, targets: Iterable[Name]) -> dict[Name, set[Name]]:
     """Target -> items that wait for it, for those of the targets that something waits for."""
     found: dict[Name, set[Name]] = {}
-    query = "SELECT target_type, target_id, type, id FROM delivery_wait WHERE destination = ? AND target_type = ? AND target_id {}"
-    for target_type, target_id, type_, id_ in rows_of(raw, query, targets, destination):
+    which = "w.target_type = n.type AND w.target_id = n.id"
+    for type_, id_, target_type, target_id in rows_of(raw, _WAIT.format("{}", which), targets, destination):
         found.setdefault((target_type, target_id), set()).add((type_, id_))
     return found
