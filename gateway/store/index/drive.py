@@ -61,9 +61,20 @@ def _statements(driver: Driver, limit: int, sqlite: bool) -> Iterator[tuple[str,
             yield _one(range_, limit, sqlite)
     for (low, high), keys in together.items():
         for start in range(0, len(keys), KEYS):
-            part = keys[start : start + KEYS]
-            one = f"SELECT * FROM (SELECT p.rid FROM {{}} p.key IN ({marks(part)}) AND p.t BETWEEN %s AND %s LIMIT %s) AS {{}}"
-            yield " UNION ALL ".join(one.format(t, a) for t, a in zip(_places(sqlite), "pf", strict=True)), [*part, low, high, limit] * 2
+            yield _postings(keys[start : start + KEYS], low, high, limit, sqlite)
+
+
+def _postings(keys: list[int], low: int, high: int, limit: int, sqlite: bool) -> tuple[str, list[Any]]:
+    """Statement for the rids of some keys, from both tables. PostgreSQL is led from key to key: of a table that was empty a moment ago its
+    planner would rather read all."""
+    if sqlite:
+        one = f"SELECT * FROM (SELECT p.rid FROM {{}} p.key IN ({marks(keys)}) AND p.t BETWEEN %s AND %s LIMIT %s) AS {{}}"
+        return " UNION ALL ".join(one.format(t, a) for t, a in zip(_places(sqlite), "pf", strict=True)), [*keys, low, high, limit] * 2
+    one = (
+        "SELECT * FROM (SELECT f.rid FROM unnest(%s::bigint[]) AS k(key) CROSS JOIN LATERAL "
+        "(SELECT p.rid FROM {} p.key = k.key AND p.t BETWEEN %s AND %s LIMIT %s) AS f LIMIT %s) AS {}"
+    )
+    return " UNION ALL ".join(one.format(t, a) for t, a in zip(_places(sqlite), "xy", strict=True)), [keys, low, high, limit, limit] * 2
 
 
 def _one(range_: StringRange | ContainsRange, limit: int, sqlite: bool) -> tuple[str, list[Any]]:
@@ -163,8 +174,11 @@ def stream(
         if len(rows) < size:
             return
         after = (rows[-1][0], rows[-1][1])
-        size = min(size * 4, MOST)
-        held, bytes_ = _filter(needles, sqlite)
+        if needles and not held:  # what the engine has to look for may be rare: no more is asked for than a page may need
+            held, bytes_ = _filter(needles, sqlite)
+            size = FIRST // 2
+        else:
+            size = min(size * (2 if held else 4), MOST)
 
 
 def _narrowed(low: int, high: int, descending: bool, after: tuple[int, int] | None) -> tuple[int, int]:
