@@ -83,7 +83,7 @@ class Work:
 
     message: the new message, or the id of a stored one. state: the state a stored message gets ("" leaves it; "?" is worked out from
     its records). rows: rows of the message done after this. dry: work it out, write nothing. command: runs inside the transaction, which
-    is its own unless `joins` says that it may share the group's (it touches no record, resource or contribution that a map writes).
+    is its own unless `joins` says that it may share the group's (what a map may write, it touches through the unit and the applier only).
     store: only put down the new message, as `processing`; its records follow.
     """
 
