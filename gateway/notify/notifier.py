@@ -25,7 +25,7 @@ from gateway.log import logger
 from gateway.notify.change import ACTOR, Change, Status
 from gateway.notify.notice import Kind, State, notice
 from gateway.notify.numbering import number
-from gateway.notify.reasons import CALLER_GONE, ENDED, FOREIGN, GAVE_UP, INTERNAL, told
+from gateway.notify.reasons import CALLER_GONE, ENDED, FOREIGN, GAVE_UP, INTERNAL, REFUSED, told
 from gateway.notify.topics import topics
 from gateway.notify.wish import PAYLOAD, Wish, read_wish
 from gateway.outbox.sender import Pace
@@ -76,7 +76,7 @@ class Notifier:
         self.lease = max(LEASE, timedelta(seconds=3 * config.notify.timeout))
         self.log = logger("notify")
         self._rids = Rids()
-        self._wishes: dict[tuple[str, int], Wish | None] = {}
+        self._wishes: dict[tuple[str, int], Wish | str] = {}
         self._wake = threading.Event()
         self._token = secrets.token_hex(4)  # two processes on one database have workers of different names
         self._swept = clock.now()
@@ -87,6 +87,8 @@ class Notifier:
         """Takes up what clients wrote, and gives numbers to what happened; True when there is more to do at once."""
         for held in subscriptions.new_of(self.database):
             self._take_up(held)
+        for standing in subscriptions.standings(self.database, "active"):
+            self._review(standing)
         more = number(self.database, self._wish_of)
         now = self.clock.now()
         if now - self._swept >= SWEEP:
@@ -106,8 +108,8 @@ class Notifier:
             "error" if foreign else status,
             held.actor,
             self._begin(held),
-            wish.heartbeat * 1_000_000 if wish is not None and wish.heartbeat else None,
-            wish.ends if wish is not None else None,
+            wish.heartbeat * 1_000_000 if isinstance(wish, Wish) and wish.heartbeat else None,
+            wish.ends if isinstance(wish, Wish) else None,
             FOREIGN if foreign else None,
         )
         with writing(self.database) as raw:
@@ -117,29 +119,41 @@ class Notifier:
         if entered and foreign:
             self._change(held.id, held.version, "error", FOREIGN)
 
+    def _review(self, s: Standing) -> None:
+        """One that can be served no more, by the configuration of today, is in error although nothing is owed to it."""
+        if not caller_known(self.config, s.caller):
+            self._change(s.id, s.version, "error", CALLER_GONE)
+        elif isinstance(found := self._asked(s), str):
+            self._change(s.id, s.version, "error", REFUSED.format(reason=found))
+
     def _begin(self, held: Held) -> int:
         """Where a new Subscription begins in the timeline: what is committed from now on has its place behind, whatever began before."""
         with self.database.engine.connect() as connection:
             below = horizon(connection)
         return held.seq if below is None else min(held.seq, below - 1)
 
-    def _read(self, body: dict[str, object]) -> Wish | None:
+    def _read(self, body: dict[str, object]) -> Wish | str:
+        """What a Subscription asks for, or why that cannot be served."""
         try:
             return read_wish(body, self.topics, self.settings.endpoints)
-        except Refused:
-            return None
+        except Refused as e:
+            return e.finding.message
 
-    def _wish_of(self, standing: Standing) -> Wish | None:
-        """What an active Subscription asks for, in the version that was taken up."""
-        key = standing.id, standing.version
+    def _asked(self, s: Standing) -> Wish | str | None:
+        """The same of the version that was taken up; None when that is not the present one any more."""
+        key = s.id, s.version
         if key not in self._wishes:
-            found = subscriptions.words(self.database, standing.id, Scope.all(standing.caller))
-            if found is None or found[0] != standing.version:
+            found = subscriptions.words(self.database, s.id, Scope.all(s.caller))
+            if found is None or found[0] != s.version:
                 return None
             if len(self._wishes) > 10_000:
                 self._wishes.clear()
             self._wishes[key] = self._read(decode(found[1]))
         return self._wishes[key]
+
+    def _wish_of(self, s: Standing) -> Wish | None:
+        found = self._asked(s)
+        return found if isinstance(found, Wish) else None
 
     # -- telling -----------------------------------------------------------------------------------------------------------------
 
@@ -159,32 +173,27 @@ class Notifier:
         return True
 
     def _serve(self, s: Standing, worker: str) -> None:
-        found = subscriptions.words(self.database, s.id, Scope.all(s.caller))
-        if found is None or found[0] != s.version:
+        present = subscriptions.words(self.database, s.id, Scope.all(s.caller))
+        found = self._asked(s) if present is not None and present[0] == s.version else None
+        if found is None:
             self._put_off(s, worker, IDLE, None)  # a client wrote it meanwhile: that is taken up first
-            return
-        if s.ends is not None and s.ends <= micro(self.clock.now()):
+        elif s.ends is not None and s.ends <= micro(self.clock.now()):
             self._leave(s, worker, "off", ENDED)
-            return
-        if not caller_known(self.config, s.caller):
+        elif not caller_known(self.config, s.caller):
             self._leave(s, worker, "error", CALLER_GONE)
-            return
-        try:
-            wish = read_wish(decode(found[1]), self.topics, self.settings.endpoints)
-        except Refused as e:
-            self._leave(s, worker, "error", e.finding.message)
-            return
-        if s.state == "requested":
-            self._shake_hands(s, worker, wish)
+        elif isinstance(found, str):
+            self._leave(s, worker, "error", REFUSED.format(reason=found))
+        elif s.state == "requested":
+            self._shake_hands(s, worker, found)
         else:
-            self._tell(s, worker, wish)
+            self._tell(s, worker, found)
 
     def _shake_hands(self, s: Standing, worker: str, wish: Wish) -> None:
         refusal = self._post(s, wish, "handshake")
         if refusal is None:
             self._leave(s, worker, "active", "")
         elif refusal.lasting:
-            self._leave(s, worker, "error", told(refusal))
+            self._leave(s, worker, "error", REFUSED.format(reason=told(refusal)))
         else:
             self._failed(s, worker, refusal)
 
@@ -257,6 +266,8 @@ class Notifier:
             while not stop.is_set():
                 try:
                     more = work()
+                except TransientError:  # the gateway is closing
+                    more = False
                 except Exception as e:  # a bug or a database that is away must not end notifications for good
                     self.log.error("notify round failed", exc_info=e)
                     more = False

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from gateway.upstream.hook import Refusal
 
-__all__ = ["CALLER_GONE", "ENDED", "FOREIGN", "GAVE_UP", "INTERNAL", "told"]
+__all__ = ["CALLER_GONE", "ENDED", "FOREIGN", "GAVE_UP", "INTERNAL", "REFUSED", "told"]
 
 NEXT = "处理后请订阅方把 status 改为 requested, 或运行 `yifang subscriptions restart 编号`"
 FOREIGN = f"active 与 error 只能由网关写入; {NEXT}"
 CALLER_GONE = f"提出订阅的客户端已不在 yifang.toml 的 [[client]] 里, 不再通知; {NEXT}"
 ENDED = "已到 Subscription.end 的时刻, 订阅结束"
 GAVE_UP = f"接收方连续 {{hours}} 小时没有收下通知, 已停止: {{reason}}; 未发的事件都还在, {NEXT}"
+REFUSED = f"{{reason}}; {NEXT}"
 INTERNAL = "网关内部错误, 已记入日志, 稍后自动重试"
 _TEXTS = {
     "timeout": "接收方在限定时间内没有应答; 请检查它是否在运行",

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.errors import Finding, Refused
-from gateway.fhir.query import parse_query
+from gateway.fhir.query import Criterion, parse_query
 from gateway.notify.criteria import Test, all_of
 from gateway.notify.topics import Topic, Trigger
 from gateway.store.deliveries import micro
@@ -127,7 +127,7 @@ def _filters(body: Body, topic: Topic) -> Iterator[tuple[str, list[Test]]]:
     found: dict[str, list[Test]] = {}
     for text in _extended(body.get("_criteria"), "filter-criteria", "valueString"):
         named, mark, query = str(text).partition("?")
-        criteria = parse_query(query).criteria if mark else ()
+        criteria = _parsed(query) if mark else ()
         types = [named] if named else sorted(topic.types)
         if not criteria or not topic.types.issuperset(types):
             expected = "应写成 资源类型?参数=值, 例如 Observation?patient=Patient/1; 资源类型限于: " + "、".join(sorted(topic.types))
@@ -137,8 +137,18 @@ def _filters(body: Body, topic: Topic) -> Iterator[tuple[str, list[Test]]]:
             if wrong:
                 known = "、".join(sorted(topic.filters.get(type_, ()))) or "(无)"
                 raise _refused("unsupported-filter", "criteria", f"{type_} 不能按 {'、'.join(wrong)} 筛选; 可用: {known}")
-            found.setdefault(type_, []).append(all_of(type_, criteria))
+            try:
+                found.setdefault(type_, []).append(all_of(type_, criteria))
+            except Refused as e:
+                raise Refused(e.finding.at(target="Subscription.criteria")) from None
     yield from found.items()
+
+
+def _parsed(query: str) -> tuple[Criterion, ...]:
+    try:
+        return parse_query(query).criteria
+    except Refused as e:
+        raise Refused(e.finding.at(target="Subscription.criteria")) from None
 
 
 def _headers(channel: Body) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from gateway.store.database import Database
 from gateway.store.deliveries import micro
-from gateway.store.names import Name, rows_of
+from gateway.store.names import Name
 from gateway.store.raw import Raw
 from gateway.store.scope import Scope
 from gateway.store.settlement import reading, writing
@@ -167,8 +167,8 @@ def forget(database: Database, before: datetime) -> int:
         return raw.run(statement, [micro(before)])
 
 
-_NOW = "SELECT r.type, r.id, r.version, r.deleted, r.content FROM resource r WHERE r.type = ? AND r.id {}"
-_THEN = "SELECT r.type, r.id, h.version, h.deleted, h.content FROM resource r JOIN resource_history h ON h.rid = r.rid WHERE r.type = ? AND r.id {}"
+_NOW = "SELECT r.type, r.id, r.version, r.deleted, r.content FROM resource r WHERE r.id {}"
+_THEN = "SELECT r.type, r.id, h.version, h.deleted, h.content FROM resource r JOIN resource_history h ON h.rid = r.rid WHERE r.id {}"
 
 
 def contents(database: Database, wanted: Iterable[tuple[str, str, int]], scope: Scope) -> dict[tuple[str, str, int], bytes | None]:
@@ -178,7 +178,7 @@ def contents(database: Database, wanted: Iterable[tuple[str, str, int]], scope: 
     missing = set(wanted)
     with reading(database) as raw:
         for query in (_NOW, _THEN):
-            for type_, id_, version, deleted, content in rows_of(raw, query, {(t, i) for t, i, _ in missing}):
+            for type_, id_, version, deleted, content in raw.among(query, [i for _, i, _ in missing]):
                 if (type_, id_, version) in missing:
                     found[type_, id_, version] = None if deleted else bytes(content)
             missing -= found.keys()
