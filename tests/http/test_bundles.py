@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
@@ -204,3 +206,33 @@ def test_dangling_references_are_refused_where_the_site_says_so(opened: Opened) 
 def test_dangling_references_are_accepted_by_default_and_found(api: Front) -> None:
     assert api.write("POST", "/fhir/Observation", observation("comes-later")).status_code == 201
     assert api.get("/fhir/Observation?subject=Patient/comes-later").json()["total"] == 1
+
+
+def test_others_are_served_while_a_large_bundle_is_checked(opened: Opened) -> None:
+    """No single stretch of the event loop takes as long as the whole Bundle."""
+    front = opened(http={"max_body": 1 << 22})
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry("POST", "Observation", observation("x", n)) for n in range(600)]}
+    content = msgspec.json.encode(bundle)
+    done: list[str] = []
+
+    async def both() -> None:
+        transport = httpx.ASGITransport(front.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+
+            async def send_all() -> None:
+                answer = await client.post("/fhir", content=content, headers={"Content-Type": "application/fhir+json"})
+                assert len(answer.json()["entry"]) == 600
+                done.append("bundle")
+
+            async def read() -> None:
+                await client.get("/fhir/Patient/nobody")
+                done.append("read")
+
+            task = asyncio.create_task(send_all())
+            while not task.done():
+                await read()
+                await asyncio.sleep(0)  # in one process nothing else makes a read wait
+            await task
+
+    asyncio.run(both())
+    assert done.index("bundle") >= 10, "reads were answered meanwhile"
