@@ -28,6 +28,5 @@ def ward(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ward]:
 
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
     yield
-    assert threading.active_count() <= before
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("notify-")]

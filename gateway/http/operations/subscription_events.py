@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from gateway.http.call import Call, Reply
 from gateway.http.interactions.read import unknown
-from gateway.http.operations.inputs import texts
 from gateway.http.operations.subscription_status import state_of
+from gateway.http.parameters import given
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
 from gateway.notify.notice import notice
@@ -33,22 +33,22 @@ def _told(call: Call) -> Reply:
     state = state_of(call, call.id)
     if state is None:
         raise unknown(call)
-    given = texts(call)
-    first, last = _number(given, "eventsSinceNumber", 1), _number(given, "eventsUntilNumber", HIGHEST)
+    asked = dict(given(call))
+    first, last = _number(asked, "eventsSinceNumber", 1), _number(asked, "eventsUntilNumber", HIGHEST)
     database = call.backend.database
     found = subscriptions.events(database, call.id, first, last, MOST)
     seen = subscriptions.seen(database, {(e.type, e.id) for e in found}, call.scope)
     told = [e if (e.type, e.id) in seen else Noted(e.number, e.seq, e.time, "", "", 0, e.how) for e in found]
     now = micro(call.backend.site.clock.now())
-    focus = given.get("content", ["id-only"])[0] != "empty"
+    focus = asked.get("content") != "empty"
     return Reply(200, notice(state, "query-event", call.root, now, told, focus=focus), shaped=True)
 
 
-def _number(given: dict[str, list[str]], name: str, otherwise: int) -> int:
+def _number(asked: dict[str, str], name: str, otherwise: int) -> int:
     """A number of the range; Problem 400 for anything else."""
-    text = given.get(name, [str(otherwise)])[0]
+    text = asked.get(name)
+    if text is None:
+        return otherwise
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        if text == str(otherwise):
-            return otherwise
         raise Problem(400, "value", f"{name} 应为事件编号, 一个不小于 0 的整数", f"{name} should be an event number, an integer from 0", name)
     return int(text)

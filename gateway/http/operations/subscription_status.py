@@ -9,7 +9,7 @@ from gateway.fhir.json import decode
 from gateway.fhir.query import parse_query
 from gateway.http.call import Call, Reply
 from gateway.http.interactions.read import unknown
-from gateway.http.operations.inputs import texts
+from gateway.http.parameters import given
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
 from gateway.notify.notice import State, statuses
@@ -28,9 +28,9 @@ async def status(call: Call) -> Reply:
 
 
 def _told(call: Call) -> Reply:
-    given = texts(call)
-    ids = [call.id] if call.id else given.get("id", [])
-    wanted = frozenset(given.get("status", []))
+    pairs = given(call)
+    ids = [call.id] if call.id else [v for k, v in pairs if k == "id"]
+    wanted = frozenset(v for k, v in pairs if k == "status")
     if not wanted <= {"requested", "active", "error", "off"}:
         raise Problem(400, "value", "status 应为 requested、active、error 或 off", "status should be requested, active, error or off", "status")
     found = [s for s in (state_of(call, id_) for id_ in dict.fromkeys(ids or _all(call))) if s is not None]
