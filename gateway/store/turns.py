@@ -5,7 +5,7 @@ acknowledgement would take as long as the mapping that it was to be spared. So m
 a transaction of their own, taken first, and while they come, groups of other work are small. When they come faster than they can be
 mapped, so that a backlog grows in any case, work whose sender is answered already stands back, as long as nobody waits for anything behind
 it and for at most PATIENCE, after which it has half of the time. Other work is never starved: it has every second turn. Mapped work keeps
-the order in which it came. Commands that may join a group (they touch nothing that a map writes) go with the next one.
+the order in which it came. Commands that may join a group go with the next one, in their own order.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Turns:
                 if due or self._joining:
                     self._stores_last, self._began = False, self._now()
                     group = _some(self._joining, self._group) + (self._next() if due else [])
-                    self._room.notify(len(group))
+                    self._room.notify_all()  # two queues have one room
                     return group
                 if self._works:
                     self._changed.wait(LOOK)
