@@ -41,7 +41,7 @@ check-static: install
 	$(BIN)/yifang map check
 
 check-tests: install
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not postgres and not hapi" --hypothesis-profile=quick $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not postgres and not hapi and not node" --hypothesis-profile=quick $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -54,6 +54,7 @@ test-hapi: install
 
 docs: install
 	$(BIN)/python -m tools.references
+	$(BIN)/python -m tests.acid.differences
 
 lock:
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml

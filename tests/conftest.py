@@ -30,7 +30,7 @@ from gateway.store.database import Database
 settings.register_profile("whole", deadline=None)
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.load_profile("whole")  # `make check` draws fewer examples; neither minds how long one takes while other workers are busy
-SERVERS = {"postgres": "YIFANG_TEST_POSTGRES", "hapi": "YIFANG_TEST_HAPI"}
+SERVERS = {"postgres": "YIFANG_TEST_POSTGRES", "hapi": "YIFANG_TEST_HAPI", "node": "YIFANG_TEST_NODE"}
 
 logging.getLogger("werkzeug").addHandler(logging.NullHandler())
 """pytest-httpserver's first line would otherwise make a handler on the captured stream of the test that runs then, which is closed with it."""

@@ -1,7 +1,8 @@
-"""Starts private servers for a test run and stops them afterwards: `python -m tests.services postgres [hapi] -- COMMAND...`.
+"""Starts private servers for a test run and stops them afterwards: `python -m tests.services postgres [hapi] [node] -- COMMAND...`.
 
 postgres: a throw-away cluster on a free loopback port; the command sees YIFANG_TEST_POSTGRES (SQLAlchemy URL).
 hapi: the real HAPI FHIR R4 server of tests/hapi; the command sees YIFANG_TEST_HAPI (FHIR base).
+node: Node with fhir-kit-client in build/node, installed when it is missing; the command sees YIFANG_TEST_NODE (a node_modules folder).
 A service that does not start is an error (exit 3), never a skipped test. Needs the standard library only.
 """
 
@@ -18,6 +19,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+KIT = "1.9.2"
+"""Version of fhir-kit-client: the newest that runs on Debian's Node 18 (2.x needs 20)."""
 
 
 class ServiceError(Exception):
@@ -90,7 +93,23 @@ def hapi() -> Iterator[dict[str, str]]:
         subprocess.run(["kill", pid], check=False)
 
 
-SERVICES = {"postgres": postgres, "hapi": hapi}
+@contextmanager
+def node() -> Iterator[dict[str, str]]:
+    """Node and the client that its tests run; yields the environment that names the folder of its modules."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise ServiceError("node and npm were not found: apt-get install nodejs npm")
+    home = HERE.parent / "build" / "node"
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "node_modules" / "fhir-kit-client" / "package.json").exists():
+        (home / "package.json").write_text('{"name": "yifang-tests", "private": true}\n', "utf-8")
+        command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", f"fhir-kit-client@{KIT}"]
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise ServiceError(f"npm install fhir-kit-client failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    yield {"YIFANG_TEST_NODE": str(home / "node_modules")}
+
+
+SERVICES = {"postgres": postgres, "hapi": hapi, "node": node}
 
 
 def main(arguments: list[str]) -> int:

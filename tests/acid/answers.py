@@ -15,7 +15,6 @@ __all__ = ["Aspects", "aspects", "at", "named"]
 
 Aspects = dict[str, Any]
 """Name of an aspect -> what it is; `body.…` for what stands at a place of the body."""
-HEADERS = ("etag", "last-modified", "location")
 _NAME = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[0-9]+)?$")
 
 
@@ -33,8 +32,8 @@ def aspects(answer: httpx.Response, run: str) -> Aspects:
     body = body_of(answer)
     made: Aspects = {
         "status": answer.status_code,
-        "headers": [h for h in HEADERS if h in answer.headers],
         "etag": answer.headers.get("etag", ""),
+        "last-modified": "last-modified" in answer.headers,
         "location": named(answer.headers.get("location", ""), run),
         "media": answer.headers.get("content-type", "").partition(";")[0] if answer.content else "",
         "resource": body.get("resourceType", ""),

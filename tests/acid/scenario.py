@@ -8,7 +8,7 @@
     save      variable -> place in the answer: `id`, `body.…`, `link(next)`; `{variable}` in later steps stands for it. There are also
               `{run}` (the run's mark), `{base}`, `{digits}` (a number of the run's own) and `{filler}` (a long text)
     expect    aspect (tests/acid/answers.py) or `body.…` -> value
-    hapi      aspect -> [HAPI's value, name of the difference]; every other aspect is the same
+    hapi      aspect -> [HAPI's value (`…`: it varies), name of the difference]; every other aspect is the same
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -94,13 +95,17 @@ class Server:
             answer = self._send(step)
             body = body_of(answer)
             for name, place in step.save.items():
-                found = answer.headers.get("location", "").partition("/_history")[0].rpartition("/")[2] if place == "id" else at(body, place)
+                found = (
+                    answer.headers.get("location", "").partition("/_history")[0].rpartition("/")[2]
+                    if place == "id"
+                    else at(body, place.removeprefix("body."))
+                )
                 assert isinstance(found, str) and found, f"{scenario.name}, {step.name}: nothing at {place} of {answer.status_code} {answer.text}"
                 self.variables[name] = found
             found_aspects = aspects(answer, self.run)
             for name in step.expect.keys() | step.hapi.keys():
                 if name.startswith("body."):
-                    found_aspects[name] = at(body, name[5:])
+                    found_aspects[name] = self.general(at(body, name[5:]))
             yield step, found_aspects
 
     def filled(self, value: Any) -> Any:
@@ -111,9 +116,15 @@ class Server:
             return {self.filled(k): self.filled(v) for k, v in value.items()}
         return [self.filled(v) for v in value] if isinstance(value, list) else value
 
+    def general(self, value: Any) -> Any:
+        """The value with what this server allotted put back to the name it was saved under."""
+        names = {v: f"{{{k}}}" for k, v in self.variables.items()}
+        return names.get(value, value) if isinstance(value, str) else value
+
     def _send(self, step: Step) -> httpx.Response:
         method, _, target = self.filled(step.request).partition(" ")
-        url = target if target.startswith("http") else f"{self.base}/{target}".removesuffix("/")
+        whole = target if target.startswith("http") else f"{self.base}/{target}".removesuffix("/")
+        url = quote(whole, safe=":/?&=%$,;*()+@!~")
         headers = self.filled(step.headers)
         body = self.filled(step.body)
         if body is not None and not any(h.lower() == "content-type" for h in headers):

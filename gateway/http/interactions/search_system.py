@@ -16,7 +16,8 @@ async def search_system(call: Call) -> Reply:
     return await answered(call, "")
 
 
+@interaction("search-system", "system", "GET", "_search")
 @interaction("search-system", "system", "POST", "_search")
 async def search_system_by_post(call: Call) -> Reply:
-    """The same with the criteria in the body."""
+    """The same with the criteria in the body, or in the URL as fhir-kit-client has them."""
     return await answered(posted(call), "")

@@ -17,6 +17,7 @@ async def search(call: Call) -> Reply:
     return await answered(call, call.type)
 
 
+@interaction("search-type", "type", "GET", "T/_search")
 @interaction("search-type", "type", "POST", "T/_search")
 async def search_by_post(call: Call) -> Reply:
     """The same with parameters of the URL and of an `application/x-www-form-urlencoded` body together; links are for GET."""
