@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 JOBS ?= logical
 # Tests on every processor; those of one module, and those of one server, stay together (tests/conftest.py). JOBS=0: one after another.
-PARALLEL := -n $(JOBS) --dist loadgroup
+PARALLEL := -n $(JOBS) --dist loadscope
 # Compiled test modules are kept, whatever the environment says: without them collecting alone takes longer than many tests.
 export PYTHONDONTWRITEBYTECODE :=
 

@@ -31,6 +31,8 @@ settings.register_profile("whole", deadline=None)
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.load_profile("whole")  # `make check` draws fewer examples; neither minds how long one takes while other workers are busy
 SERVERS = {"postgres": "YIFANG_TEST_POSTGRES", "hapi": "YIFANG_TEST_HAPI", "node": "YIFANG_TEST_NODE"}
+SHARED = ("postgres", "hapi")
+"""Servers whose tests must not meet: they empty the database, or say what the server then holds."""
 
 logging.getLogger("werkzeug").addHandler(logging.NullHandler())
 """pytest-httpserver's first line would otherwise make a handler on the captured stream of the test that runs then, which is closed with it."""
@@ -42,7 +44,11 @@ structlog.configure(processors=[structlog.processors.add_log_level, scrub, struc
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out tests marked for a server that the environment does not name. A worker gets the slow modules first, so that no long one is
-    left for the end, and tests of one server with that server's name, so that they never meet."""
+    left for the end. UsageError when a test of a server that they share does not say so in its name, which the schedule goes by."""
+    for item in items:
+        for marker in SHARED:
+            if item.get_closest_marker(marker) and marker not in item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid} is marked `{marker}`: write `{marker}` into its name too, it decides who runs it")
     absent = [marker for marker, variable in SERVERS.items() if not os.environ.get(variable)]
     out = [item for item in items if any(item.get_closest_marker(marker) for marker in absent)]
     if out:
@@ -50,28 +56,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(out)]
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {item.path for item in items if item.get_closest_marker("slow")}
-        items.sort(key=lambda item: (not _server(item), item.path not in slow))
-        for item in items:
-            if server := _server(item):
-                item.add_marker(pytest.mark.xdist_group(server))
+        items.sort(key=lambda item: (not _shared(item.nodeid), item.path not in slow))
 
 
-def _server(item: pytest.Item) -> str:
-    """The server that a test needs. Empty: none."""
-    return next((marker for marker in SERVERS if item.get_closest_marker(marker)), "")
+def _shared(nodeid: str) -> str:
+    """The server that a test shares with others, by its name. Empty: none."""
+    return next((server for server in SHARED if server in nodeid), "")
 
 
 class ModuleOrServer(LoadScopeScheduling):
     """Tests of one server go to one worker, and of the others those of one module, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        module, _, rest = nodeid.partition("::")
-        return rest.rpartition("@")[2] if rest.endswith(tuple(f"@{server}" for server in SERVERS)) else module
+        return _shared(nodeid) or nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
-    """With `--dist loadgroup` the schedule is ours."""
-    if config.getoption("dist") != "loadgroup":
+    """With `--dist loadscope` the schedule is ours."""
+    if config.getoption("dist") != "loadscope":
         return None
     config.option.loadscopereorder = False
     return ModuleOrServer(config, log)

@@ -68,7 +68,7 @@ def test_sixteen_clients_at_once_make_exactly_one(api: Front) -> None:
 
 
 @pytest.mark.postgres
-def test_sixteen_clients_of_two_gateways_make_exactly_one(opened: Opened) -> None:
+def test_sixteen_clients_of_two_gateways_on_postgresql_make_exactly_one(opened: Opened) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     fresh_schema(POSTGRES)

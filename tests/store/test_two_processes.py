@@ -64,7 +64,7 @@ def side_by_side(folder: Path, url: str, patients: list[str]) -> list[int]:
         return told
 
 
-def test_two_processes_that_link_unlink_and_write_end_in_one_consistent_county(tmp_path: Path) -> None:
+def test_two_processes_on_postgresql_that_link_unlink_and_write_end_in_one_consistent_county(tmp_path: Path) -> None:
     url = os.environ["YIFANG_TEST_POSTGRES"]
     fresh_schema(url)
     with County(tmp_path / "both", url) as county:
