@@ -58,6 +58,8 @@ class Composer:
         touched = self._referring(moved)
         self._carry(moved)
         residents.changed |= set(moved.values())
+        origins = (residents.claims[id_].origin for id_ in moved)
+        residents.changed |= {origin for origin in origins if origin is not None}  # who was linked away before says by whom it is replaced now
         return touched
 
     def write_all(self, rids: Iterable[int], *, seq: int, record: int | None, custodian: str) -> list[ResourceState]:

@@ -52,6 +52,19 @@ def test_link_moves_and_unlink_restores_exactly_the_earlier_references(county: C
     assert subjects(county)["丁"] == former["乙"]
 
 
+def test_who_was_linked_away_follows_the_one_it_was_linked_to(county: County) -> None:
+    people = [LI, LI_OLD, {"local": ["L-2"], "name": "王乙"}]
+    county.send(*(form(str(n), T1, [observation(str(n), str(n))], person=person) for n, person in enumerate(people)))
+    oldest, *younger = sorted(subjects(county).values(), key=lambda p: county.rows("SELECT rid FROM resource WHERE id = :id", id=p)[0][0])
+    county.gateway.link(*younger, "张医生")
+    assert county.gateway.link(oldest, younger[0], "张医生") == oldest
+    assert [county.current()[f"Patient/{p}"]["link"][0]["other"]["reference"] for p in younger] == [f"Patient/{oldest}"] * 2
+    county.gateway.unlink(younger[0], "张医生")
+    county.gateway.unlink(younger[1], "张医生")
+    assert set(subjects(county).values()) == {oldest, *younger}
+    assert not [n for n, b in county.current().items() if n.startswith("Patient/") and b.get("active") is False]
+
+
 def test_link_of_what_is_one_already_is_a_conflict(county: County) -> None:
     county.send(form("1", T1, [observation("a", "甲")], person=LI))
     patient = county.one("Patient")["id"]
