@@ -114,6 +114,8 @@ def _thin(shape: Shape) -> Thin:
                 thinned = [t for i in inside if (t := fate(i))] if type(inside) is list else fate(inside)
                 if thinned:
                     made[name] = thinned
+                elif name in _mandatory(shape):  # the whole of it is what a summary leaves out, and it must be there all the same
+                    made[name] = inside
         return made
 
     return thin

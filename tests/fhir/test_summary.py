@@ -133,6 +133,12 @@ def test_a_resource_that_is_marked_already_is_not_marked_twice() -> None:
     assert summarise(once, "true") == once
 
 
+def test_a_mandatory_element_that_a_summary_would_leave_nothing_of_stays_whole() -> None:
+    media = {"resourceType": "Media", "status": "completed", "content": {"data": "AAAA"}}
+    assert summarise(media, "true")["content"] == {"data": "AAAA"}
+    assert summarise(media | {"content": {"data": "AAAA", "title": "t"}}, "true")["content"] == {"title": "t"}
+
+
 @given(resources(), st.sampled_from(["true", "text", "data"]))
 @SLOW
 @pytest.mark.slow

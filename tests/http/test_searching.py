@@ -40,6 +40,14 @@ def test_search_by_post_takes_the_form_and_the_url(ward: Front) -> None:
     assert ward.call("POST", "/fhir/Observation/_search", b"{}", Content_Type="application/json").status_code == 415
 
 
+def test_a_resource_may_be_named_by_the_url_it_is_read_from(ward: Front) -> None:
+    here = "http://127.0.0.1:8765/fhir"
+    for parameter in ("subject", "patient"):
+        assert ids(ward.get(f"/fhir/Observation?{parameter}={here}/Patient/s1")) == ["so2", "so1"]
+        assert ids(ward.get(f"/fhir/Observation?{parameter}=Patient/nobody,{here}/Patient/s1")) == ["so2", "so1"]
+        assert ids(ward.get(f"/fhir/Observation?{parameter}={here}/Patient/nobody")) == []
+
+
 def test_compartments(ward: Front) -> None:
     assert ids(ward.get("/fhir/Patient/s1/Observation?date=2026-01-01")) == ["so1"]
     assert set(ids(ward.get("/fhir/Patient/s1/*"))) >= {"so1", "so2"}
