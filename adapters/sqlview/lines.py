@@ -60,7 +60,7 @@ class Line:
     @classmethod
     def decode(cls, text: bytes) -> Line:
         """The line of its bytes. Raises msgspec.ValidationError or DecodeError when they are none."""
-        found = msgspec.json.decode(text, type=_Line)
+        found = _decode(text)
         return cls(found.profile, found.rows, {name: [_node(n) for n in nodes] for name, nodes in found.children.items()})
 
     def unit(self) -> bytes:
@@ -84,6 +84,11 @@ class _Line(msgspec.Struct):
     profile: str
     rows: list[dict[str, str]]
     children: dict[str, list[_Node]]
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+"""Made while one thread imports this: msgspec finds out about a Struct's fields at its first use, and crashes the process when a second thread
+uses it meanwhile."""
 
 
 def _node(raw: _Node) -> Node:
