@@ -93,7 +93,7 @@ def test_every_fault_is_an_operation_outcome_in_the_callers_language(front: Fron
         ("POST", "/fhir/Patient/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("PUT", "/fhir/Patient/x/_history", "GET, HEAD"),
         ("DELETE", "/fhir/metadata", "GET, HEAD"),
-        ("GET", "/fhir/Patient/_search", "POST"),
+        ("PUT", "/fhir/Patient/_search", "GET, HEAD, POST"),
         ("GET", "/ingest/village-posts", "POST"),
     ],
 )
