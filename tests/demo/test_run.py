@@ -25,6 +25,10 @@ from gateway.store.tables import resource
 RESIDENTS, SEED = 30, 3
 BASE = "https://demo.yifang.invalid/fhir"
 
+PATIENCE = 900
+"""Seconds for a demo, which takes some thirty on an idle machine; what it has to show is not its speed."""
+pytestmark = pytest.mark.timeout(PATIENCE + 60)
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -38,7 +42,7 @@ class Ran:
 def demo(root: Path, *options: str) -> Ran:
     command = [sys.executable, "-m", "gateway", "demo", "--once", "--residents", str(RESIDENTS), "--seed", str(SEED)]
     command += ["--data", str(root / "data"), "--report", str(root / "r.json"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=os.environ | {"PYTHONUTF8": "1"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=os.environ | {"PYTHONUTF8": "1"})
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return Ran(root / "data", json.loads((root / "r.json").read_text("utf-8")), done.stdout + done.stderr)
 
