@@ -43,7 +43,8 @@ def demo(root: Path, *options: str) -> Ran:
     command = [sys.executable, "-m", "gateway", "demo", "--once", "--residents", str(RESIDENTS), "--seed", str(SEED)]
     command += ["--data", str(root / "data"), "--report", str(root / "r.json"), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=os.environ | {"PYTHONUTF8": "1"})
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    complaints = "\n".join(line for line in done.stdout.splitlines() if "丢失" in line or "重复" in line)
+    assert done.returncode == 0, complaints + done.stdout[-4000:] + done.stderr[-4000:]
     return Ran(root / "data", json.loads((root / "r.json").read_text("utf-8")), done.stdout + done.stderr)
 
 
