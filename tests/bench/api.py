@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from tests.bench.clients import Asked
 from tests.bench.measure import Figure, against
-from tests.bench.products import ROOT, _running, free_port
+from tests.bench.products import ROOT, running, free_port
 from tests.services import hapi
 
 PERSONS = 100
@@ -108,7 +108,7 @@ def searches(count: int, seed: int) -> list[Asked]:
     """patient + code + date, newest first, 20 rows."""
     chosen = random.Random(seed)
     return [
-        ("GET", f"/Observation?patient=Patient/bench{chosen.randrange(PERSONS)}&code=http://loinc.org|{chosen.choice(CODES)}"
+        ("GET", f"/Observation?patient=Patient/bench{chosen.randrange(PERSONS)}&code=http://loinc.org%7C{chosen.choice(CODES)}"
                 f"&date=ge2026-03-{chosen.randint(1, 9):02d}&_sort=-date&_count=20", None)
         for _ in range(count)
     ]  # fmt: skip
@@ -121,7 +121,7 @@ def gateway(folder: Path, database: str = "") -> Iterator[Server]:
     port = free_port()
     store = f'\n[store]\ndatabase = "{database}"\n' if database else ""
     (folder / "yifang.toml").write_text(CONFIGURATION.format(port=port) + store, "utf-8")
-    with _running([sys.executable, "-m", "gateway", "serve", "--config", str(folder / "yifang.toml")], folder, port, dict(os.environ)):
+    with running([sys.executable, "-m", "gateway", "serve", "--config", str(folder / "yifang.toml")], folder, port, dict(os.environ)):
         yield Server("yifang", port, "/fhir")
 
 
@@ -180,7 +180,7 @@ def _floor(own: Server, place: str, count: int, build: Path) -> float:
     content.write_bytes(urllib.request.urlopen(f"http://127.0.0.1:{own.port}/{path}").read())
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.bare", str(port), str(content)]
-    with _running(command, build / "api", port, dict(os.environ)):
+    with running(command, build / "api", port, dict(os.environ)):
         time.sleep(0.2)
         return burst(Server("bare", port, ""), 8, [("GET", "/", None)] * count).rate
 

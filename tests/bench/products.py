@@ -80,7 +80,7 @@ def yifang(folder: Path, sink: int | None) -> Iterator[tuple[int, subprocess.Pop
     text = CONFIGURATION.format(port=port) + (DESTINATION.format(sink=sink) if sink is not None else "")
     (folder / "yifang.toml").write_text(text, "utf-8")
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(folder / "yifang.toml")]
-    with _running(command, folder, port, dict(os.environ)) as process:
+    with running(command, folder, port, dict(os.environ)) as process:
         yield port, process
 
 
@@ -95,12 +95,12 @@ def message_foundry(folder: Path, python: Path, sink: int) -> Iterator[tuple[int
     (folder / "messagefoundry.toml").write_text('[ai]\nenvironment = "dev"\n', "utf-8")
     command = [str(python), "-m", "messagefoundry", "serve", "--config", "config", "--env", "dev", "--db", "store.db", "--port", str(free_port()),
                "--log-level", "ERROR"]  # fmt: skip
-    with _running(command, folder, port, {**os.environ, "PYTHONPATH": ""}) as process:
+    with running(command, folder, port, {**os.environ, "PYTHONPATH": ""}) as process:
         yield port, process
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], folder: Path, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, cwd=folder if "messagefoundry" in command else ROOT, stdout=output, stderr=output, env=environment)
         try:
