@@ -19,9 +19,11 @@ from gateway.mapping.compile import MapContext
 from gateway.pipeline.binding import Binding
 from gateway.record import RELEASED, Incoming, MapResult, Receipt, Record, RecordOutcome, Row
 from gateway.store import messages
+from gateway.store.apply import Applier
 from gateway.store.database import Database
 from gateway.store.message_rows import message_state
 from gateway.store.messages import StoredMessage
+from gateway.store.unit import Unit
 from gateway.store.work import Answer, Item, NewMessage, Work
 from gateway.store.writer import Writer
 
@@ -116,8 +118,8 @@ class Ingest:
         known = self._known(repeat) if repeat is not None else None
         state = "refused" if incoming.refused is not None else "processing"
 
-        def name(unit: object, _applier: object) -> None:
-            raw = unit.raw  # type: ignore[attr-defined]  # a Unit
+        def name(unit: Unit, _applier: Applier) -> None:
+            raw = unit.raw
             if known is not None and repeat is not None:
                 raw.run("DELETE FROM message_chunk WHERE message = ?", [stored])
                 raw.run("DELETE FROM message WHERE id = ?", [stored])
@@ -146,8 +148,8 @@ class Ingest:
             message.state = "stored"
             return self.writer.submit(Work(self.source.name, message=message, rows=0)).result().message
 
-        def append(unit: object, _applier: object) -> None:
-            unit.chunks.append((stored, n, chunk))  # type: ignore[attr-defined]  # a Unit
+        def append(unit: Unit, _applier: Applier) -> None:
+            unit.chunks.append((stored, n, chunk))
 
         self.writer.submit(Work(self.source.name, command=append)).result()
         return stored
