@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.fhir.json import encode
 
-__all__ = ["Raw", "insert_rows"]
+__all__ = ["Raw", "copy_rows", "insert_rows"]
 
 STEPS = (64, 8)
 """SQLite: rows that one statement inserts. At each statement other threads get the interpreter, so few large ones are written sooner,
@@ -53,9 +53,7 @@ class Raw:
         if self.sqlite:
             insert_rows(self.cursor, f"INSERT INTO {table} ({','.join(columns)})", len(columns), rows)
             return
-        with self.cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+        copy_rows(self.cursor, table, columns, rows)
 
     def upsert(self, table: str, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Inserts rows (key columns first, then `columns`) or replaces `columns` where the key is there."""
@@ -108,6 +106,13 @@ class Raw:
         if not self.sqlite:
             for name in sorted(set(names)):
                 self.cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+def copy_rows(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """PostgreSQL: inserts rows by COPY; a row that is there already is an error of the engine."""
+    with cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def insert_rows(cursor: Any, head: str, width: int, rows: Sequence[Sequence[Any]], tail: str = "") -> None:

@@ -17,7 +17,7 @@ from gateway.store.index import tables
 from gateway.store.index.folding import normalised, plain
 from gateway.store.index.keys import Entries
 from gateway.store.index.values import LONGEST
-from gateway.store.raw import insert_rows
+from gateway.store.raw import copy_rows, insert_rows
 
 __all__ = ["BATCHES", "START", "IndexRow", "IndexWriter"]
 
@@ -123,9 +123,7 @@ class _Sqlite:
 class _Postgres:
     def insert(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+            copy_rows(cursor, table, columns, rows)
 
     def delete(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
