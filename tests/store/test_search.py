@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,31 +13,10 @@ from gateway.fhir.query import parse_query
 from gateway.store.scope import Scope
 from gateway.store.search import Limits, Searcher, holders
 from gateway.store.search.guard import Guard
-from tests.store.index_harness import ENGINES, SCOPE, Store, open_store
+from tests.store.index_harness import SCOPE, Store
+from tests.store.search_samples import LOINC, observation, patient, store
 
-LOINC = "http://loinc.org"
-
-
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with open_store(request.param, tmp_path) as opened:
-        yield opened
-
-
-def observation(id_: str, patient: str = "p1", code: str = "718-7", when: str = "2026-01-31T08:00:00+08:00", **more: Any) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "id": id_,
-        "status": "final",
-        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}],
-        "code": {"coding": [{"system": LOINC, "code": code}]},
-        "subject": {"reference": f"Patient/{patient}"},
-        "effectiveDateTime": when,
-    } | more
-
-
-def patient(id_: str, **more: Any) -> dict[str, Any]:
-    return {"resourceType": "Patient", "id": id_, "gender": "female", "birthDate": "1958-03-02"} | more
+__all__ = ["store"]
 
 
 def test_tokens_by_code_by_system_and_code_and_by_system(store: Store) -> None:
