@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -53,8 +53,9 @@ def _as_postgres(command: list[str]) -> list[str]:
 
 
 @contextmanager
-def postgres() -> Iterator[dict[str, str]]:
-    """A private PostgreSQL; yields the environment that names it."""
+def postgres(*, durable: bool = False) -> Iterator[dict[str, str]]:
+    """A private PostgreSQL; yields the environment that names it. durable: a commit is on disk when it is answered, as PostgreSQL has it by
+    default; tests do without."""
     tools, port = postgres_bin(), free_port()
     home = Path(tempfile.mkdtemp(prefix="yifang-postgres-"))
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -62,7 +63,7 @@ def postgres() -> Iterator[dict[str, str]]:
     data = home / "data"
     try:
         _run([str(tools / "initdb"), "-D", str(data), "-U", "yifang", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
-        options = f"-p {port} -h 127.0.0.1 -k {home} -c fsync=off -c max_connections=200"
+        options = f"-p {port} -h 127.0.0.1 -k {home} -c max_connections=200" + ("" if durable else " -c fsync=off")
         _run([str(tools / "pg_ctl"), "-D", str(data), "-l", str(home / "log"), "-w", "-t", "60", "-o", options, "start"])
         try:
             _run([str(tools / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "yifang", "yifang"])
@@ -80,10 +81,11 @@ def _run(command: list[str]) -> None:
 
 
 @contextmanager
-def hapi() -> Iterator[dict[str, str]]:
-    """A real HAPI FHIR R4 server, built when needed; yields the environment that names it."""
-    port = free_port()
-    done = subprocess.run([str(HERE / "hapi" / "start"), str(port)], stdout=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL)
+def hapi(**settings: str) -> Iterator[dict[str, str]]:
+    """A real HAPI FHIR R4 server, built when needed; yields the environment that names it. settings: of tests/hapi/README.md."""
+    port, environment = free_port(), os.environ | settings
+    command = [str(HERE / "hapi" / "start"), str(port)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL, env=environment)
     if done.returncode:
         raise ServiceError(f"tests/hapi/start failed ({done.returncode})")
     pid = done.stdout.split()[-1]
@@ -109,7 +111,7 @@ def node() -> Iterator[dict[str, str]]:
     yield {"YIFANG_TEST_NODE": str(home / "node_modules")}
 
 
-SERVICES = {"postgres": postgres, "hapi": hapi, "node": node}
+SERVICES: dict[str, Callable[[], AbstractContextManager[dict[str, str]]]] = {"postgres": postgres, "hapi": hapi, "node": node}
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,7 @@ import org.apache.catalina.startup.Tomcat;
 import org.springframework.context.annotation.AnnotationConfigApplicationContext;
 
 /**
- * A FHIR R4 server for the gateway's delivery tests: http://127.0.0.1:PORT/fhir, H2 in memory, referential integrity on.
+ * A FHIR R4 server for the gateway's delivery tests and benchmarks: http://127.0.0.1:PORT/fhir on the database of Storage, referential integrity on.
  * Prints "ready URL" on standard output once it answers; ends with a stack trace and a non-zero code when it cannot start.
  */
 public final class HapiServer {

@@ -19,6 +19,7 @@ import ca.uhn.fhir.jpa.dao.search.IHSearchSortHelper;
 import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
 import ca.uhn.fhir.jpa.model.dialect.HapiFhirH2Dialect;
+import ca.uhn.fhir.jpa.model.dialect.HapiFhirPostgresDialect;
 import ca.uhn.fhir.jpa.provider.DaoRegistryResourceSupportedSvc;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.search.IStaleSearchDeletingSvc;
@@ -44,13 +45,22 @@ import org.springframework.context.annotation.Primary;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
 
-/** The beans of HAPI's JPA server on H2 in memory: strict references, no cached searches, everything else HAPI's own default. */
+/**
+ * The beans of HAPI's JPA server: strict references, no cached searches, everything else HAPI's own default. On H2 in memory, or on the empty
+ * PostgreSQL database that YIFANG_HAPI_JDBC, YIFANG_HAPI_USER and YIFANG_HAPI_PASSWORD name.
+ */
 @Configuration
 @Import({
 	JpaR4Config.class, ThreadPoolFactoryConfig.class, JpaBatch2Config.class, Batch2JobsConfig.class, SearchParamSubmitterConfig.class,
 	SubscriptionSubmitterConfig.class, SubscriptionProcessorConfig.class, SubscriptionChannelConfig.class
 })
 public class Storage {
+	private static final String JDBC = setting("YIFANG_HAPI_JDBC", "jdbc:h2:mem:hapi;DB_CLOSE_DELAY=-1");
+
+	private static String setting(String name, String otherwise) {
+		return System.getenv().getOrDefault(name, otherwise);
+	}
+
 	@Bean
 	JpaStorageSettings jpaStorageSettings() {
 		var settings = new JpaStorageSettings();
@@ -63,9 +73,9 @@ public class Storage {
 	@Bean
 	DataSource dataSource() {
 		var pool = new BasicDataSource();
-		pool.setUrl("jdbc:h2:mem:hapi;DB_CLOSE_DELAY=-1");
-		pool.setUsername("sa");
-		pool.setPassword("");
+		pool.setUrl(JDBC);
+		pool.setUsername(setting("YIFANG_HAPI_USER", "sa"));
+		pool.setPassword(setting("YIFANG_HAPI_PASSWORD", ""));
 		pool.setMaxTotal(16);
 		return pool;
 	}
@@ -77,11 +87,12 @@ public class Storage {
 		var factory = HapiEntityManagerFactoryUtil.newEntityManagerFactory(beans, fhir, settings);
 		factory.setPersistenceUnitName("HAPI_PU");
 		factory.setDataSource(pool);
+		var dialect = JDBC.startsWith("jdbc:postgresql:") ? HapiFhirPostgresDialect.class : HapiFhirH2Dialect.class;
 		factory.setJpaPropertyMap(Map.of(
 				"hibernate.hbm2ddl.auto", "create",
 				"hibernate.search.enabled", "false",
 				"hibernate.jdbc.batch_size", "20",
-				"hibernate.dialect", HapiFhirH2Dialect.class.getName()));
+				"hibernate.dialect", dialect.getName()));
 		return factory;
 	}
 
