@@ -17,9 +17,9 @@ from gateway.fhir.json import encode
 from gateway.fhir.time import CHINA, interval
 from gateway.http.call import Call, Reply
 from gateway.http.ids import allotted
-from gateway.http.interactions.read import unknown
 from gateway.http.problems import Problem
 from gateway.http.registry import interaction
+from gateway.http.stored import unknown
 from gateway.http.versions import etag, instant
 from gateway.store.reads import Asked, Place, Version
 

@@ -18,12 +18,12 @@ from gateway.fhir.json import decode
 from gateway.fhir.patch import apply_fhirpath_patch, apply_json_patch
 from gateway.http.call import Call, Reply
 from gateway.http.criteria import canonical, find_now
-from gateway.http.interactions.read import gone, unknown
 from gateway.http.negotiate import media_of, parsed
 from gateway.http.problems import Problem
 from gateway.http.registry import interaction
 from gateway.http.resources import checked
-from gateway.http.versions import asked_version, stamped
+from gateway.http.stored import current
+from gateway.http.versions import asked_version
 from gateway.http.writing import denied, write
 from gateway.store.api.asks import Ask, Denied
 
@@ -68,12 +68,7 @@ async def patch_of(call: Call) -> Ask:
     if not call.id:
         await _named(call)
     change = _change(call)
-    found = await call.backend.reading(lambda: call.backend.reads.current(call.type, call.id, call.scope))
-    if found is None:
-        raise unknown(call)
-    version, time, deleted, content = found
-    if deleted:
-        raise gone(call, stamped(version, time))
+    version, _, content = await current(call)
     wanted = asked_version(call)
     if wanted is not None and wanted != version:
         raise denied(Denied("version", call.type, call.id, version))

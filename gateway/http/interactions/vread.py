@@ -5,12 +5,10 @@ https://hl7.org/fhir/R4/http.html#vread
 
 from __future__ import annotations
 
-from gateway.http.binary import native
 from gateway.http.call import Call, Reply
-from gateway.http.interactions.read import gone, unknown
 from gateway.http.problems import Problem
 from gateway.http.registry import interaction
-from gateway.http.versions import stamped, unchanged
+from gateway.http.stored import shown, standing
 
 
 @interaction("vread", "instance", "GET", "T/i/_history/v")
@@ -19,16 +17,7 @@ async def vread(call: Call) -> Reply:
     reads = call.backend.reads
     number = int(call.version) if call.version.isdecimal() and len(call.version) < 10 else 0
     found = await call.backend.reading(lambda: reads.version(call.type, call.id, number, call.scope))
-    if found is None:
-        raise unknown(call)
-    version, time, deleted, content = found
-    if version != number:
+    if found is not None and found[0] != number:
         zh, en = f"{call.type}/{call.id} 没有第 {call.version[:20]} 版", f"{call.type}/{call.id} has no version {call.version[:20]}"
         raise Problem(404, "not-found", zh, en)
-    headers = stamped(version, time)
-    if deleted:
-        raise gone(call, headers)
-    if unchanged(call, version, time):
-        return Reply(304, headers=headers, moment=time)
-    reply = Reply(200, content, headers, moment=time)
-    return native(call, reply) if call.type == "Binary" else reply
+    return shown(call, *standing(call, found))

@@ -14,13 +14,12 @@ from gateway.fhir.elements import load
 from gateway.fhir.json import decode, encode
 from gateway.fhir.time import CHINA, MAX, MIN, interval
 from gateway.http.call import Call, Reply
-from gateway.http.interactions.read import gone, unknown
 from gateway.http.parameters import given, only_known
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
 from gateway.http.searching import CURSOR, page_of, query_text
 from gateway.http.shaping import cut
-from gateway.http.versions import stamped
+from gateway.http.stored import current
 from gateway.store.api.mentions import named
 from gateway.store.search import Compartment, Found
 
@@ -46,12 +45,7 @@ async def everything(call: Call) -> Reply:
     404 or 410 when there is no such resource."""
     call.query = given(call)
     only_known(call, call.query, KNOWN)
-    found = await call.backend.reading(lambda: call.backend.reads.current(call.type, call.id, call.scope))
-    if found is None:
-        raise unknown(call)
-    version, time, deleted, content = found
-    if deleted:
-        raise gone(call, stamped(version, time))
+    version, time, content = await current(call)
     own = Found(0, call.type, call.id, version, time, content)
     return Reply(200, await asyncio.to_thread(_page, call, own), shaped=True)
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from gateway.fhir.json import decode, encode
 from gateway.http.call import Call, Reply
-from gateway.http.interactions.read import gone, unknown
 from gateway.http.parameters import named_values
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
-from gateway.http.versions import stamped
+from gateway.http.stored import current
 
-__all__ = ["current", "meta_reply", "said"]
+__all__ = ["meta_reply", "said"]
 
 Body = dict[str, Any]
 LISTS = ("profile", "security", "tag")
@@ -24,24 +23,13 @@ LISTS = ("profile", "security", "tag")
 @operation("meta", "instance", definition="http://hl7.org/fhir/OperationDefinition/Resource-meta")
 async def meta(call: Call) -> Reply:
     """200 with Parameters whose `return` is the current meta; 404 or 410 when there is none."""
-    _, body = await current(call)
-    return meta_reply(body)
+    _, _, content = await current(call)
+    return meta_reply(decode(content)["meta"])
 
 
-async def current(call: Call) -> tuple[int, Body]:
-    """Version and body of the current resource. Problem 404 or 410."""
-    found = await call.backend.reading(lambda: call.backend.reads.current(call.type, call.id, call.scope))
-    if found is None:
-        raise unknown(call)
-    version, time, deleted, content = found
-    if deleted:
-        raise gone(call, stamped(version, time))
-    return version, decode(content)
-
-
-def meta_reply(body: Body) -> Reply:
-    """The resource's meta as the operations answer it."""
-    return Reply(200, encode({"resourceType": "Parameters", "parameter": [{"name": "return", "valueMeta": body["meta"]}]}))
+def meta_reply(meta: Body) -> Reply:
+    """A meta as the operations answer it."""
+    return Reply(200, encode({"resourceType": "Parameters", "parameter": [{"name": "return", "valueMeta": meta}]}))
 
 
 def said(call: Call) -> Body:

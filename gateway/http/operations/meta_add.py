@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.fhir.json import decode
 from gateway.http.call import Call, Reply
 from gateway.http.interactions.patch import TRIES
-from gateway.http.operations.meta import current, meta_reply, said
+from gateway.http.operations.meta import meta_reply, said
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
 from gateway.http.resources import checked
+from gateway.http.stored import current
 from gateway.http.writing import write
 from gateway.store.api.asks import Ask
 
@@ -36,11 +38,12 @@ async def meta_add(call: Call) -> Reply:
 async def changed(call: Call, change: Callable[[Body], Body]) -> Reply:
     """Writes the resource with its meta changed; again when somebody else changed it meanwhile."""
     for attempt in range(TRIES):
-        version, body = await current(call)
+        version, _, content = await current(call)
+        body = decode(content)
         ask = Ask("update", call.type, call.id, checked(body | {"meta": change(body["meta"])}), version)
         try:
             await write(call, ask)
-            return meta_reply((await current(call))[1])
+            return meta_reply(decode((await current(call))[2])["meta"])
         except Problem as fault:
             if fault.status != 412 or attempt == TRIES - 1:
                 raise

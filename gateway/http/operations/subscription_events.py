@@ -6,11 +6,11 @@ https://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subs
 from __future__ import annotations
 
 from gateway.http.call import Call, Reply
-from gateway.http.interactions.read import unknown
 from gateway.http.operations.subscription_status import state_of
 from gateway.http.parameters import given
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
+from gateway.http.stored import unknown
 from gateway.notify.notice import notice
 from gateway.store import subscriptions
 from gateway.store.deliveries import micro

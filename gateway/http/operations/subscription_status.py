@@ -8,10 +8,10 @@ from __future__ import annotations
 from gateway.fhir.json import decode
 from gateway.fhir.query import parse_query
 from gateway.http.call import Call, Reply
-from gateway.http.interactions.read import unknown
 from gateway.http.parameters import given
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
+from gateway.http.stored import unknown
 from gateway.notify.notice import State, statuses
 from gateway.store import subscriptions
 from gateway.store.deliveries import micro
