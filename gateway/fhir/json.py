@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -24,8 +24,14 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 encode: Callable[[Any], bytes] = _ENCODER.encode
 """Compact UTF-8 JSON in the order of the dict."""
 
-decode: Callable[[bytes | str], Any] = _DECODER.decode
-"""Value of JSON text. Raises `msgspec.DecodeError` (a ValueError) when it is not JSON or not UTF-8."""
+
+def decode(text: bytes | str) -> Any:
+    """Value of JSON text. Raises `msgspec.DecodeError` (a ValueError) when it is not JSON or not UTF-8, and for a number whose exponent no
+    decimal can have."""
+    try:
+        return _DECODER.decode(text)
+    except InvalidOperation:
+        raise msgspec.DecodeError("a number's exponent is out of range") from None
 
 
 def encode_pretty(value: object) -> bytes:

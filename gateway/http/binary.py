@@ -30,7 +30,7 @@ def native(call: Call, reply: Reply) -> Reply:
         content = base64.b64decode("".join(str(resource.get("data", "")).split()), validate=True)
     except (binascii.Error, ValueError):
         return reply
-    if not wanted or not media.isprintable() or "/" not in media:
+    if not wanted or not media.isascii() or not media.isprintable() or "/" not in media:  # no header can hold it
         return reply
     headers = reply.headers | {"X-Content-Type-Options": SAFE, "Content-Disposition": "attachment"}
     return Reply(200, content, headers, media)

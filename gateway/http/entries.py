@@ -45,7 +45,7 @@ def entry_of(call: Call, at: int, entry: Any) -> Entry:
     if not isinstance(request, dict):
         raise _wrong(at, "request", "应有 request(method 与 url)", "should have a request with method and url")
     method, url = request.get("method"), request.get("url")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise _wrong(at, "request.method", f"应为 {'、'.join(sorted(METHODS))} 之一", f"should be one of {', '.join(sorted(METHODS))}")
     if not isinstance(url, str):
         raise _wrong(at, "request.url", "应为相对地址, 例如 Patient/1", "should be a relative address, for example Patient/1")

@@ -197,3 +197,15 @@ def test_every_read_of_the_store_takes_a_scope() -> None:
                 if {"connection", "type_"} <= names and "scope" not in names:
                     missing.append(f"{path.name}:{node.lineno} {node.name}")
     assert missing == []
+
+
+@pytest.mark.parametrize("type_", ["Patient", "Observation", "Location", "Group", "Bundle", "ValueSet"])
+@pytest.mark.parametrize("junk", [None, True, -1, Decimal("1E+400"), "", "\x00", "Patient?", [], {}, [[]], [None], [{"system": [], "use": {}}]], ids=repr)
+def test_junk_never_stops_the_index(type_: str, junk: Any) -> None:
+    """What stands in the store may be older than the rules of today: the index takes of it what it can."""
+    inner = ("system", "use", "value", "code", "coding", "reference", "identifier", "start", "low")
+    values = [junk, [junk], *({name: junk} for name in inner), *([{name: junk}] for name in inner)]
+    for name, element in load().types[type_].elements.items():
+        for own in [element.json_name(t) for t in element.types] if element.choice else [name]:
+            made = [INDEXER.entries(type_, {"resourceType": type_, "id": "junk", own: value}) for value in values]
+            assert all(INDEXER.plan(type_).type_key in entries.posted for entries in made)

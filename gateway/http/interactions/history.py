@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,6 +25,8 @@ from gateway.http.versions import etag, instant
 from gateway.store.reads import Asked, Place, Version
 
 CURSOR = "_cursor"
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A column's value in a cursor, which anybody may write."""
 DEFAULT, MOST = 20, 1000
 KNOWN = frozenset({"_since", "_at", "_count", "_format", "_pretty", "_summary", "_elements", CURSOR})
 
@@ -97,7 +100,7 @@ def _count(text: str) -> int:
 
 def _place(text: str) -> Place:
     try:
-        seq, rid, version = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=tuple[int, int, int])
+        seq, rid, version = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=tuple[Number, Number, Number])
     except (ValueError, msgspec.MsgspecError):
         raise Problem(400, "value", "翻页标记无效; 请从第一页重新读取", "The page mark is not valid; begin with the first page", CURSOR) from None
     return Place(seq, rid, version)

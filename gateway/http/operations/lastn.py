@@ -40,7 +40,7 @@ async def lastn(call: Call) -> Reply:
 
 
 def _max(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text[:9]) <= 1000:
+    if not text.isdecimal() or len(text) > 9 or not 0 < int(text) <= 1000:
         raise Problem(400, "value", "max 应为 1 到 1000 的整数", "max should be a whole number from 1 to 1000", "max")
     return int(text)
 

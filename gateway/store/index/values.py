@@ -113,7 +113,8 @@ def _token(keys: Keys, uses: Sequence[Use]) -> Encode:
     def contact(value: Any, draft: Draft) -> None:
         draft.keys.append(present)
         if type(value) is dict:
-            for system in {value.get("use"), value.get("system")}:  # R4 takes the use for the system; servers in the field take the system
+            systems = [said if type(said := value.get(name)) is str else "" for name in ("use", "system")]
+            for system in dict.fromkeys(systems):  # R4 takes the use for the system; servers in the field take the system
                 put(system, value.get("value"), draft)
 
     def boolean(value: Any, draft: Draft) -> None:

@@ -1,0 +1,56 @@
+"""Whatever a client sends, it is told what is wrong with it: a 4xx with an OperationOutcome, never a 5xx
+(https://hl7.org/fhir/R4/http.html#Status-Codes).
+
+Each of these was found by fuzzing; tests/http/test_openapi_fuzz.py looks for further ones.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.http.conftest import Front
+from tests.http.test_writes import basic
+
+JSON = {"Content_Type": "application/fhir+json"}
+
+
+@pytest.mark.parametrize("method", [["GET"], {"a": 1}, 7, None, "BREW"])
+@pytest.mark.parametrize(("kind", "status"), [("transaction", 400), ("batch", 200)])
+def test_a_method_of_an_entry_that_is_none_is_refused(front: Front, kind: str, status: int, method: Any) -> None:
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [{"request": {"method": method, "url": "Basic"}}]}
+    answer = front.write("POST", "/fhir", bundle)
+    assert answer.status_code == status, answer.text
+    outcome = answer.json() if status == 400 else answer.json()["entry"][0]["response"]["outcome"]
+    assert outcome["issue"][0]["expression"] == ["Bundle.entry[0].request.method"]
+
+
+@pytest.mark.parametrize("number", [b"1E+99999999999999999999", b"1e-99999999999999999999", b"-0.1E+99999999999999999999"])
+def test_a_number_whose_exponent_no_decimal_has_is_not_json(front: Front, number: bytes) -> None:
+    body = b'{"resourceType":"Basic","id":"far","code":{"text":"x"},"extension":[{"url":"urn:x","valueDecimal":' + number + b"}]}"
+    assert front.call("PUT", "/fhir/Basic/far", body, **JSON).status_code == 400
+    front.write("PUT", "/fhir/Basic/near", basic(id="near"))
+    patch = b'[{"op":"add","path":"/language","value":' + number + b"}]"
+    assert front.call("PATCH", "/fhir/Basic/near", patch, Content_Type="application/json-patch+json").status_code == 400
+
+
+@pytest.mark.parametrize("place", ["[18446744073709551616,1,1]", "[1,9223372036854775808,1]", "[-1,1,1]", "[1,1]", "[1.5,1,1]", "[" * 900])
+def test_a_page_mark_that_nobody_gave_is_refused(front: Front, place: str) -> None:
+    mark = base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    for path in ("_history", "Basic/_history", "Basic"):
+        assert front.get(f"/fhir/{path}?_cursor={mark}").status_code == 400
+
+
+@pytest.mark.parametrize("most", ["0", "-1", "1001", "000000001" + "9" * 5000, "x", "²"])
+def test_a_number_of_lastn_that_is_none_is_refused(front: Front, most: str) -> None:
+    assert front.get(f"/fhir/Observation/$lastn?patient=Patient/1&max={most}").status_code == 400
+
+
+@pytest.mark.parametrize("media", ["图/片", "text/é", "text/plain\u2028x"])
+def test_a_binary_whose_content_type_no_header_can_hold_is_answered_as_a_resource(front: Front, media: str) -> None:
+    front.write("PUT", "/fhir/Binary/odd", {"resourceType": "Binary", "id": "odd", "contentType": media, "data": "YQ=="})
+    answer = front.get("/fhir/Binary/odd")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/fhir+json; charset=utf-8")
+    assert answer.json()["contentType"] == media
