@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from gateway.fhir.query import parse_query
+from gateway.http.addresses import both
 from gateway.http.call import Call
 from gateway.http.problems import Problem
 from gateway.store.api.asks import Wrote
@@ -31,8 +32,9 @@ def find(call: Call, type_: str, criteria: str) -> Sequence[str]:
     """Ids of current resources that match, at most two. Problem 412 for a parameter that is not understood: passed over, it would widen the
     match."""
     backend = call.backend
+    pairs = [(k, both(call, v)) for k, v in parse_qsl(criteria, keep_blank_values=True)]
     with backend.database.engine.connect() as connection:
-        page = backend.searcher.search(connection, type_, parse_query(criteria + "&_count=2"), call.scope)
+        page = backend.searcher.search(connection, type_, parse_query([*pairs, ("_count", "2")]), call.scope)
     if page.ignored:
         names = "、".join(page.ignored)
         zh, en = f"{type_} 没有这些检索参数: {names}; 条件必须全部有效", f"{type_} has no such search parameters: {', '.join(page.ignored)}"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 __all__ = ["conditional_references", "rewritten"]
@@ -15,24 +15,25 @@ _LINK = re.compile(r'((?:href|src)\s*=\s*["\'])(urn:(?:uuid|oid):[^"\']+)')
 _CONDITION = re.compile(r"([A-Z][A-Za-z]+)\?(.+)", re.DOTALL)
 
 
-def rewritten(value: Any, names: Mapping[str, str]) -> Any:
-    """The value with placeholders replaced. names: placeholder -> `Type/id`. What does not change is shared with the original."""
+def rewritten(value: Any, named: Callable[[str], str]) -> Any:
+    """The value with its references as `named` gives them: `Type/id` of a placeholder, and what is none as it is. What does not change is
+    shared with the original."""
     if isinstance(value, dict):
-        changed = {k: v for k, v in ((k, _member(k, v, names)) for k, v in value.items()) if v is not value[k]}
+        changed = {k: v for k, v in ((k, _member(k, v, named)) for k, v in value.items()) if v is not value[k]}
         return {**value, **changed} if changed else value
     if isinstance(value, list):
-        made = [rewritten(v, names) for v in value]
+        made = [rewritten(v, named) for v in value]
         return made if any(a is not b for a, b in zip(made, value, strict=True)) else value
     return value
 
 
-def _member(key: str, value: Any, names: Mapping[str, str]) -> Any:
+def _member(key: str, value: Any, named: Callable[[str], str]) -> Any:
     if not isinstance(value, str):
-        return rewritten(value, names)
+        return rewritten(value, named)
     if key == "reference" or (key in URIS and value.startswith("urn:")):
-        return names.get(value, value)
+        return named(value)
     if key == "div" and "urn:" in value:
-        return _LINK.sub(lambda found: found[1] + names.get(found[2], found[2]), value)
+        return _LINK.sub(lambda found: found[1] + named(found[2]), value)
     return value
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from gateway.fhir.bundle import bundle
 from gateway.fhir.json import encode
 from gateway.fhir.query import parse_query
+from gateway.http.addresses import both
 from gateway.http.call import Call, Reply
 from gateway.http.negotiate import media_of
 from gateway.http.problems import Problem
@@ -40,22 +41,13 @@ def page_of(call: Call, type_: str, pairs: Sequence[tuple[str, str]], within: Co
 
 async def answered(call: Call, type_: str, within: Compartment | None = None) -> Reply:
     """200 with a searchset. type_: "" for every type."""
-    pairs = [(k, own(call.root, v)) for k, v in call.query if k != CURSOR]
+    pairs = [(k, both(call, v)) for k, v in call.query if k != CURSOR]
     page = await asyncio.to_thread(page_of, call, type_, pairs, within)
     if page.ignored and call.prefers("handling") == "strict":
         where = type_ or "全部类型的检索"
         zh = f"{where} 没有这些检索参数: {'、'.join(page.ignored)}"
         raise Problem(400, "not-supported", zh, f"{type_ or 'A search of all types'} has no such search parameters: {', '.join(page.ignored)}")
     return Reply(200, searchset(call, page), shaped=True)
-
-
-def own(root: str, value: str) -> str:
-    """A parameter's value with references below this server's address in both forms that may be stored, the relative one and this: a client
-    may name a resource by the URL it read it from (https://hl7.org/fhir/R4/search.html#reference)."""
-    if root not in value:
-        return value
-    parts = [f"{part.removeprefix(root + '/')},{part}" if part.startswith(root + "/") else part for part in value.split(",")]
-    return ",".join(parts)
 
 
 def searchset(call: Call, page: Page) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.fhir.json import encode
+from gateway.http.addresses import localised
 from gateway.http.call import Call, Reply
 from gateway.http.problems import Problem, issue
 from gateway.http.subscriptions import admit
@@ -80,6 +81,7 @@ def _whole(call: Call, wrote: Wrote) -> Wrote:
 
 async def write(call: Call, ask: Ask, resolve: Conditions | None = None) -> Reply:
     """One ask, and its answer."""
+    ask.body = localised(call, ask.body)
     wrote, headers = await run(call, writes_of(call, [ask], f"{call.method} {call.type}", resolve), alone=resolve is not None)
     reply = told_of(call, wrote[0])
     reply.headers |= headers

@@ -6,10 +6,11 @@ https://hl7.org/fhir/R4/http.html#transaction
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.http.addresses import bases, relative
 from gateway.http.call import Call, Reply
 from gateway.http.criteria import canonical, conditions, find_now
 from gateway.http.entries import Entry, answered, entries_of, response
@@ -83,14 +84,14 @@ async def _once(call: Call, entries: Sequence[Entry]) -> Reply:
     decides = any(a.criteria for a in plan.asks)
     if decides:
         resolve = conditions(call)
-        resolve.links, resolve.rewrite = plan.links, lambda value, own: rewritten(value, {**names, **own})
+        resolve.links, resolve.rewrite = plan.links, lambda value, own: _linked(call, value, {**names, **own})
     else:
         resolve = None
         names |= {text: f"{plan.asks[n].type}/{plan.asks[n].id}" for text, n in plan.links.items()}
         for n, ask in enumerate(plan.asks):
             if n % PACE == PACE - 1:
                 await asyncio.sleep(0)
-            ask.body = rewritten(ask.body, names)
+            ask.body = _linked(call, ask.body, names)
         overlap = twice(plan.asks)
         if overlap is not None:
             raise denied(overlap)
@@ -106,6 +107,12 @@ async def _once(call: Call, entries: Sequence[Entry]) -> Reply:
     reply = answered("transaction-response", [answers[n] for n in range(len(plan.entries))])
     reply.headers |= headers
     return reply
+
+
+def _linked(call: Call, body: Any, names: Mapping[str, str]) -> Any:
+    """A resource with references in place of what its Bundle calls them. A placeholder may look like an address here."""
+    own = bases(call)
+    return rewritten(body, lambda text: names[text] if text in names else relative(own, text))
 
 
 async def planned(entries: Sequence[Entry]) -> Plan:
