@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ValidationInfo
 from gateway.clock import Clock
 from gateway.config import SourceConfig
 from gateway.errors import Finding
-from gateway.record import Incoming, Receipt, Row
+from gateway.record import Incoming, Receipt, RecordOutcome, Row
 
 __all__ = ["Adapter", "BaseModel", "Extract", "Feed", "GroupLayout", "Intake", "Layout", "LocalPath", "SourceConfig", "local"]
 
@@ -82,6 +82,11 @@ class Intake(Protocol):
     async def accept(self, incoming: Incoming) -> Receipt:
         """Returns only after the commit, so that an acknowledgement may be sent. Waits when the gateway is behind (back-pressure).
         Raises TransientError when the message could not be stored: answer AE, 503, or nothing, and let the sender try again."""
+        ...
+
+    def outcomes(self, message: int) -> Iterator[RecordOutcome]:
+        """What became of every record of a message (`Receipt.message`), in the order of its rows; a receipt lists only some of very many.
+        Read piece by piece while it is gone through, so not in an event loop."""
         ...
 
     def checkpoint(self) -> str | None:

@@ -37,15 +37,13 @@ class Metrics:
         """Counts one answered message."""
         self.messages.labels(source, receipt.state).inc()
         self.lag.labels(source).observe(seconds)
-        states: dict[str, int] = {}
-        wrote = receipt.unlisted
-        for outcome in receipt.outcomes:
-            states[outcome.state] = states.get(outcome.state, 0) + 1
-            wrote += len(outcome.resources)
-        for state, n in states.items():
+        tally = receipt.tally
+        for state, n in tally.records.items():
             self.records.labels(source, state).inc(n)
-        if wrote:
-            self.resources.labels(source).inc(wrote)
+        if tally.resources:
+            self.resources.labels(source).inc(tally.resources)
         if receipt.state != "repeat":
-            for finding in receipt.findings:
-                self.findings.labels(source, finding.severity).inc()
+            if receipt.reason is not None:
+                tally.findings[receipt.reason.severity] += 1
+            for severity, n in tally.findings.items():
+                self.findings.labels(source, severity).inc(n)

@@ -5,6 +5,7 @@ bytes --adapter--> Row --source profile--> Record --map--> MapResult(drafts, cla
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -167,16 +168,42 @@ class RecordOutcome:
 
 
 @dataclass(slots=True)
+class Tally:
+    """Records by state, findings by severity, resource versions written."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    findings: Counter[str] = field(default_factory=Counter)
+    resources: int = 0
+
+    def add(self, outcome: RecordOutcome) -> None:
+        """Counts one record."""
+        self.records[outcome.state] += 1
+        for finding in outcome.findings:
+            self.findings[finding.severity] += 1
+        self.resources += len(outcome.resources)
+
+
+@dataclass(slots=True)
 class Receipt:
     """What became of one message, known only after the commit. state: mapped | held | partly (some records held or refused) |
     refused | repeat | stored (durable, to be mapped by replay) | accepted (durable, being mapped; only for a sender that waits for no
-    more: what becomes of it stands with the message). reason: the finding that a protocol answer quotes, if any."""
+    more: what becomes of it stands with the message). reason: the finding that a protocol answer quotes, if any. rest: how many records
+    a large message has beyond the outcomes that are listed here; the store has them all."""
 
     message: int
     state: str
     outcomes: list[RecordOutcome] = field(default_factory=list)
     reason: Finding | None = None
-    unlisted: int = 0
+    rest: Tally | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """All records, listed or not."""
+        rest = self.rest
+        whole = Tally() if rest is None else Tally(rest.records.copy(), rest.findings.copy(), rest.resources)
+        for outcome in self.outcomes:
+            whole.add(outcome)
+        return whole
 
     @property
     def findings(self) -> list[Finding]:

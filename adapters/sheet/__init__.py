@@ -40,7 +40,7 @@ class SheetAdapter:
     async def run(self, feed: Feed) -> None:
         """Watches the folder; after each file a result sheet goes to its `out` folder."""
         assert isinstance(feed.options, SheetOptions)
-        settled = partial(send_back, feed.options, feed.layouts) if feed.options.out else None
+        settled = partial(send_back, feed) if feed.options.out else None
         await watch(feed.options, feed, _prepared, settled)
 
 

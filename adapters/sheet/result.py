@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from adapters.sheet.options import SheetOptions
 from adapters.sheet.read import Tab, compile_profiles, tabs
-from gateway.adapter import Layout
+from gateway.adapter import Feed, Layout
 from gateway.errors import Finding, Refused
 from gateway.record import Incoming, Receipt, RecordOutcome
 from gateway.tabular import cell_text, row_numbers
@@ -31,46 +31,64 @@ STATES: Mapping[str, tuple[str, str]] = {
 }
 
 
-async def send_back(options: SheetOptions, layouts: Sequence[Layout], path: Path, incoming: Incoming, receipt: Receipt) -> None:
+async def send_back(feed: Feed, path: Path, incoming: Incoming, receipt: Receipt) -> None:
     """Writes `<folder>/<out>/<name>-结果.xlsx`, atomically, after the commit of a file."""
-    target = options.folder / options.out / f"{path.stem}-结果.xlsx"
-    await asyncio.to_thread(write_result, path, target, layouts, receipt)
+    assert isinstance(feed.options, SheetOptions)
+    target = feed.options.folder / feed.options.out / f"{path.stem}-结果.xlsx"
+    await asyncio.to_thread(write_result, path, target, feed.layouts, receipt, feed.intake.outcomes)
 
 
-def write_result(source: Path, target: Path, layouts: Sequence[Layout], receipt: Receipt) -> None:
-    """Writes the result sheet of one file. Cells are written as text, so that no cell of a sender becomes a formula."""
+def write_result(source: Path, target: Path, layouts: Sequence[Layout], receipt: Receipt, outcomes: Callable[[int], Iterable[RecordOutcome]]) -> None:
+    """Writes the result sheet of one file. Cells are written as text, so that no cell of a sender becomes a formula. outcomes: all
+    records of a message in the order of its rows; file and outcomes are read side by side, so that memory does not grow with them."""
     import xlsxwriter  # slow to import, and a gateway that only starts needs none
 
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     try:
         with xlsxwriter.Workbook(unfinished, {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}) as book:
-            if receipt.state == "refused" or not _write_tabs(book, source, layouts, _by_row(receipt.outcomes)):
+            if receipt.state == "refused" or not _write_tabs(book, source, layouts, ByRow(outcomes(receipt.message)), receipt.state):
                 _write_whole(book, source.name, receipt)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _by_row(outcomes: Sequence[RecordOutcome]) -> dict[tuple[str, int], RecordOutcome]:
-    """The outcome of each row of the file; a record of several rows stands at each of them."""
-    found = {}
-    for outcome in outcomes:
-        place, numbers = row_numbers(outcome.position)
-        found.update({(place, n): outcome for n in numbers})
-    return found
+class ByRow:
+    """The outcome of each row of the file; a record of several rows stands at each of them. Records come in the order of their first
+    rows, so only those are held of which further rows follow (`GATHER`)."""
+
+    def __init__(self, outcomes: Iterable[RecordOutcome]) -> None:
+        self._coming = ((*row_numbers(o.position), o) for o in outcomes)
+        self._next = next(self._coming, None)
+        self._open: dict[int, RecordOutcome] = {}
+
+    def at(self, place: str, number: int) -> RecordOutcome | None:
+        """The outcome of a row; rows are asked for in their order."""
+        while self._next is not None and self._next[0] == place and self._next[1][:1] <= [number]:
+            _, numbers, outcome = self._next
+            self._open.update(dict.fromkeys(numbers, outcome))
+            self._next = next(self._coming, None)
+        return self._open.pop(number, None)
+
+    def end(self, place: str) -> None:
+        """All rows of a place were asked for."""
+        self._open.clear()
+        while self._next is not None and self._next[0] == place:
+            self._next = next(self._coming, None)
 
 
-def _write_tabs(book: Any, source: Path, layouts: Sequence[Layout], outcomes: Mapping[tuple[str, int], RecordOutcome]) -> bool:
+def _write_tabs(book: Any, source: Path, layouts: Sequence[Layout], outcomes: ByRow, state: str) -> bool:
     """Writes every sheet that was read; False when the file can no longer be read."""
     with source.open("rb") as stream, ExitStack() as stack, contextlib.suppress(Refused):
         for tab in tabs(stream, compile_profiles(layouts), [], stack):
-            _write_tab(book, tab, outcomes)
+            _write_tab(book, tab, outcomes, state)
+            outcomes.end(tab.name)
         return True
     return False
 
 
-def _write_tab(book: Any, tab: Tab, outcomes: Mapping[tuple[str, int], RecordOutcome]) -> None:
+def _write_tab(book: Any, tab: Tab, outcomes: ByRow, state: str) -> None:
     width = len(tab.header.names)
     for at, (number, cells) in enumerate(tab.rows):
         if at % ROW_LIMIT == 0:
@@ -78,8 +96,9 @@ def _write_tab(book: Any, tab: Tab, outcomes: Mapping[tuple[str, int], RecordOut
             _write_row(sheet, 0, [*tab.header.names, *COLUMNS])
         texts = [cell_text(c) or "" for c in cells[:width]]
         texts += [""] * (width - len(texts))
-        outcome = outcomes.get((tab.name, number))
-        _write_row(sheet, at % ROW_LIMIT + 1, [*texts, *(_said(outcome.state, outcome.findings) if outcome else ())])
+        outcome = outcomes.at(tab.name, number)
+        said = _said("repeat" if state == "repeat" else outcome.state, outcome.findings) if outcome else ()
+        _write_row(sheet, at % ROW_LIMIT + 1, [*texts, *said])
 
 
 def _new_sheet(book: Any, name: str, part: int) -> Any:

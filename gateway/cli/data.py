@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,11 +58,8 @@ def answer(receipts: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def tell(receipt: dict[str, Any]) -> None:
-    """A receipt in a few lines: counts by state, then every finding with its place."""
-    counts: dict[str, int] = {}
-    for record in receipt["records"]:
-        counts[record["state"]] = counts.get(record["state"], 0) + 1
-    summary = "、".join(f"{state} {n}" for state, n in counts.items()) or "无记录"
+    """A receipt in a few lines: counts by state, then every finding that it lists with its place."""
+    summary = "、".join(f"{state} {n}" for state, n in receipt["counts"].items()) or "无记录"
     out.print(f"{receipt.get('file', '')} 消息 {receipt['message']}: {receipt['text']} ({summary})", markup=False, soft_wrap=True)
     for finding in receipt["findings"]:
         out.print(f"  {finding['severity']}: {finding['message']}", markup=False, soft_wrap=True)
@@ -67,6 +67,8 @@ def tell(receipt: dict[str, Any]) -> None:
         for finding in record["findings"]:
             place = " ".join(p for p in (record["position"], finding.get("source", "")) if p)
             out.print(f"  {place}: {finding['severity']}: {finding['message']}", markup=False, soft_wrap=True)
+    if receipt["unlisted"]:
+        out.print(f"  另有 {receipt['unlisted']} 条记录未列出; 用 `yifang messages show {receipt['message']}` 查看全部", markup=False, soft_wrap=True)
 
 
 @messages.command("list")
@@ -87,28 +89,49 @@ def messages_show(
     message: Annotated[int, typer.Argument(help="Number of the message.")],
     config: ConfigPath = DEFAULT,
     content: Annotated[bool, typer.Option("--content", help="Print the original bytes instead.")] = False,
-    as_json: AsJson = False,
+    after: Annotated[int, typer.Option("--after", min=-1, help="Only records of rows behind this one; rows count from 0.")] = -1,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many records in the table; --json prints all of them.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs: a line for the message, then a line for each record.")] = False,
 ) -> None:
     """Show one message: what became of its records, its findings, or the original bytes."""
-    if content:
-        import base64
-        import sys
+    with Runner(load(config)).open() as runner:
+        if content:
+            _content(runner, message)
+        elif as_json:
+            _lines(runner, message, after)
+        else:
+            _table(runner, message, after, limit)
 
-        sys.stdout.buffer.write(base64.b64decode(run(config, "messages.content", message=message)))
-        return
-    found = run(config, "messages.show", message=message)
-    if as_json:
-        show(found, True)
-        return
-    show({k: v for k, v in found.items() if k not in ("records", "findings")}, False)
+
+def _content(runner: Runner, message: int) -> None:
+    chunk = 0
+    while (part := runner("messages.content", message=message, chunk=chunk)) is not None:
+        sys.stdout.buffer.write(base64.b64decode(part))
+        chunk += 1
+
+
+def _lines(runner: Runner, message: int, after: int) -> None:
+    """The message and its records as NDJSON, page by page: a county's file has a hundred thousand of them."""
+    found = runner("messages.show", message=message)
+    typer.echo(json.dumps({k: v for k, v in found.items() if k not in ("records", "next")}, ensure_ascii=False))
+    at: int | None = after
+    while at is not None:
+        page = runner("messages.records", message=message, after=at)
+        for record in page["records"]:
+            typer.echo(json.dumps(record, ensure_ascii=False))
+        at = page["next"]
+
+
+def _table(runner: Runner, message: int, after: int, limit: int) -> None:
+    found = runner("messages.show", message=message)
+    show({k: v for k, v in found.items() if k not in ("records", "findings", "next")}, False)
     for finding in found["findings"]:
         out.print(f"  {finding['severity']} {finding['code']}: {finding['message']}", markup=False, soft_wrap=True)
-    show(
-        found["records"],
-        False,
-        (("id", "记录"), ("position", "位置"), ("dataset", "数据集"), ("key", "业务键"), ("state", "状态"), ("findings", "问题")),
-        "记录",
-    )
+    page = runner("messages.records", message=message, after=after, limit=limit)
+    columns = (("row", "行"), ("id", "记录"), ("position", "位置"), ("dataset", "数据集"), ("key", "业务键"), ("state", "状态"), ("findings", "问题"))
+    show(page["records"], False, columns, "记录")
+    if page["next"] is not None:
+        out.print(f"  后面还有记录; 用 `yifang messages show {message} --after {page['next']}` 查看", markup=False, soft_wrap=True)
 
 
 @messages.command("replay")

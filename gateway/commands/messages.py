@@ -13,9 +13,10 @@ from gateway.record import Incoming
 from gateway.site import Site
 from gateway.store import messages
 from gateway.store.messages import StoredMessage
+from gateway.store.outcomes import counts, outcomes, own_findings
 
-WHOLE = 4 << 20
-"""Files up to this many bytes are read at once, larger ones are streamed."""
+PAGE = 500
+"""Records of a message that are told at once."""
 
 
 def summary(m: StoredMessage) -> dict[str, Any]:
@@ -41,10 +42,10 @@ def ingest(site: Site, *, source: str, path: str) -> dict[str, Any]:
     site.config.source_named(source)
     file = Path(path)
     try:
-        content = file.read_bytes() if file.stat().st_size <= WHOLE else (lambda: file.open("rb"))
+        file.open("rb").close()
     except OSError as e:
         raise YifangError(f"{path}: 读不到文件({e.strerror})") from e
-    return receipt_view(site.gateway.accept(source, Incoming(content, name=file.name)).result())
+    return receipt_view(site.gateway.accept(source, Incoming(lambda: file.open("rb"), name=file.name)).result())
 
 
 @command("messages.list")
@@ -55,20 +56,30 @@ def listing(site: Site, *, source: str | None = None, state: str | None = None, 
 
 @command("messages.show")
 def show(site: Site, *, message: int) -> dict[str, Any]:
-    """One message with its records and findings."""
+    """One message with its findings, how many records it has by state, and the first page of them (`messages.records`)."""
     found = messages.show(site.database, message)
-    records = []
-    for outcome, map_version, _ in messages.outcomes(site.database, message):
-        records.append({"id": outcome.record, **record_view(outcome), "map_version": map_version})
     reason = [found.reason.as_dict()] if found.reason is not None else []
-    return {**summary(found), "findings": reason, "records": records}
+    own = [f.as_dict() for f in own_findings(site.database, message, PAGE) if f != found.reason]
+    return {**summary(found), "findings": reason + own, "counts": counts(site.database, message), **records(site, message=message)}
+
+
+@command("messages.records")
+def records(site: Site, *, message: int, after: int = -1, limit: int = PAGE) -> dict[str, Any]:
+    """The records of `limit` rows of a message, those behind row `after`. next: the row to go on after, None when these are the last."""
+    page: list[dict[str, Any]] = []
+    for r in outcomes(site.database, message, after):
+        if len(page) >= limit and r.row != page[-1]["row"]:
+            return {"records": page, "next": page[-1]["row"]}
+        page.append({"row": r.row, "id": r.outcome.record, **record_view(r.outcome), "map_version": r.map_version})
+    return {"records": page, "next": None}
 
 
 @command("messages.content")
-def content(site: Site, *, message: int) -> str:
-    """The original bytes, base64."""
+def content(site: Site, *, message: int, chunk: int = 0) -> str | None:
+    """One chunk of the original bytes, base64; None behind the last."""
     messages.show(site.database, message)
-    return base64.b64encode(b"".join(messages.content(site.database, message))).decode()
+    found = messages.chunk(site.database, message, chunk)
+    return None if found is None else base64.b64encode(found).decode()
 
 
 @command("messages.replay")

@@ -33,11 +33,13 @@ def record_view(outcome: RecordOutcome) -> dict[str, Any]:
 
 
 def receipt_view(receipt: Receipt) -> dict[str, Any]:
-    """The whole receipt as JSON."""
+    """The whole receipt as JSON; of very many records it lists some (gateway/pipeline/listing.py) and counts all."""
     return {
         "message": receipt.message,
         "state": receipt.state,
         "text": WORDS.get(receipt.state, receipt.state),
         "findings": [receipt.reason.as_dict()] if receipt.reason else [],
+        "counts": dict(receipt.tally.records),
+        "unlisted": 0 if receipt.rest is None else receipt.rest.records.total(),
         "records": [record_view(o) for o in receipt.outcomes],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Self
@@ -33,6 +33,7 @@ from gateway.store.database import Database
 from gateway.store.flush import EntriesOf
 from gateway.store.index.keys import default_indexer
 from gateway.store.messages import StoredMessage
+from gateway.store.outcomes import outcomes
 from gateway.store.rules import Rules
 from gateway.store.work import NewMessage, Work
 from gateway.store.writer import Writer
@@ -197,6 +198,10 @@ class Gateway:
         """What an adapter's feed gets."""
         self.config.source_named(source)
         return SourceIntake(self, source)
+
+    def outcomes(self, message: int) -> Iterator[RecordOutcome]:
+        """What became of every record of a message, in the order of its rows, read as it is gone through."""
+        return (found.outcome for found in outcomes(self.database, message))
 
     def resume(self) -> int:
         """Finishes messages that a crash left `processing`, in the order in which they were accepted; how many there were."""

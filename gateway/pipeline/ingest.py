@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -17,25 +17,26 @@ from gateway.config import SourceConfig
 from gateway.errors import Finding, Refused
 from gateway.mapping.compile import MapContext
 from gateway.pipeline.binding import Binding
+from gateway.pipeline.listing import Listing
 from gateway.record import RELEASED, Incoming, MapResult, Receipt, Record, RecordOutcome, Row
 from gateway.store import messages
 from gateway.store.apply import Applier
 from gateway.store.database import Database
-from gateway.store.message_rows import message_state
 from gateway.store.messages import StoredMessage
+from gateway.store.outcomes import outcomes
 from gateway.store.unit import Unit
 from gateway.store.work import Answer, Item, NewMessage, Work
 from gateway.store.writer import Writer
 
-__all__ = ["BATCH", "Ingest", "receipt_state"]
+__all__ = ["BATCH", "Ingest"]
 
 BATCH = 200
 """Rows of a large message that are mapped and committed together."""
 AHEAD = 2
 """Batches that may wait for the writer while the next is mapped."""
-LISTED = 2000
-"""Records of one message whose resources its receipt names. A county's file has a hundred thousand rows of twenty resources each: of the
-rows after these only the outcome is kept, so that memory stays bounded; the store knows the rest."""
+AT_ONCE = 1000
+"""Records of a message that are mapped and committed at once. One of more is stored first and then mapped in batches, however small its
+file is: a workbook of one megabyte may hold a hundred thousand rows."""
 
 log = structlog.get_logger()
 
@@ -58,9 +59,7 @@ class Ingest:
         content = incoming.content if isinstance(incoming.content, bytes) else self._read(incoming.content)
         if content is not None:
             return self._small(incoming, content, ahead)
-        done: Future[Receipt] = Future()
-        done.set_result(self._large(incoming))
-        return done
+        return _done(self._large(incoming))
 
     def _read(self, open_: object) -> bytes | None:
         """A file's bytes when it fits one chunk, else None."""
@@ -82,12 +81,16 @@ class Ingest:
         if incoming.refused is not None:
             message.state = "refused"
         else:
+            most = AT_ONCE + 1 if ahead is None or ahead.stored else None
             try:
-                items = list(self.items(self.binding.extract(content), findings))
+                items = list(itertools.islice(self.items(self.binding.extract(content), findings), most))
             except Refused as e:
                 message.state, message.reason, items = "refused", e.finding, []
             except Exception as e:
                 message.state, message.reason, items = "failed", crashed(e), []
+            if len(items) == most:
+                del items
+                return _done(self._anew_in_batches(incoming, content, ahead))
         if findings and findings[-1].code == "record-crash" and not message.state:
             message.state, message.reason = "failed", findings[-1]
         work = self._work(message, items, checkpoint=incoming.checkpoint, findings=findings)
@@ -95,12 +98,20 @@ class Ingest:
 
         def answered(written: Future[Answer]) -> None:
             try:
-                told.set_result(self.receipt(written.result(), message.reason))
+                answer = written.result()
+                listing = Listing()
+                listing.add(answer.outcomes)
+                told.set_result(_told(answer, listing, message.reason))
             except Exception as e:  # the writer's own faults (TransientError) among them
                 told.set_exception(e)
 
         self.writer.submit(work).add_done_callback(answered)
         return told
+
+    def _anew_in_batches(self, incoming: Incoming, content: bytes, ahead: NewMessage | None) -> Receipt:
+        if ahead is not None:
+            return self.process(messages.show(self.database, ahead.stored))
+        return self._large(replace(incoming, content=partial(io.BytesIO, content)))
 
     def _large(self, incoming: Incoming) -> Receipt:
         """Stores a large message in chunks as it is read, then maps it in batches; each batch remembers how far it came."""
@@ -130,7 +141,7 @@ class Ingest:
         self.writer.submit(Work(self.source.name, findings=incoming.findings, command=name)).result()
         if known is not None and repeat is not None:
             self._checkpoint(incoming)
-            return Receipt(repeat.id, "repeat", known, repeat.reason)
+            return Receipt(repeat.id, "repeat", known.outcomes, repeat.reason, known.rest)
         if incoming.refused is not None:
             self._checkpoint(incoming)
             return Receipt(stored, "refused", [], incoming.refused)
@@ -154,34 +165,43 @@ class Ingest:
         self.writer.submit(Work(self.source.name, command=append)).result()
         return stored
 
-    def _known(self, repeat: StoredMessage) -> list[RecordOutcome] | None:
+    def _known(self, repeat: StoredMessage) -> Listing | None:
         """The first outcome of a message that is repeated whole, when mapping it again cannot change anything; else None."""
         if not repeat.fresh or repeat.state not in ("mapped", "held", "partly"):
             return None
-        outcomes = []
-        for outcome, map_version, settled in messages.outcomes(self.database, repeat.id):
-            if not settled or map_version != self.binding.profile_of(outcome.dataset).version:
+        listing, rows = Listing(), 0
+        for found in outcomes(self.database, repeat.id):
+            if not found.settled or found.map_version != self.binding.profile_of(found.outcome.dataset).version:
                 return None
-            outcome.state = "repeat"
-            outcomes.append(outcome)
-        return outcomes if len(outcomes) == repeat.rows else None
+            found.outcome.state = "repeat"
+            listing.add([found.outcome])
+            rows += 1
+        return listing if rows == repeat.rows else None
 
-    def process(self, message: StoredMessage, *, again: bool = False, released: frozenset[int] = frozenset()) -> Receipt:
-        """Maps a stored message from the row it has reached (from its first with `again`). released: rows that a person let pass."""
+    def process(self, message: StoredMessage, *, again: bool = False, released: frozenset[int] = frozenset(),
+                heed: Callable[[Sequence[RecordOutcome]], None] = lambda outcomes: None) -> Receipt:  # fmt: skip
+        """Maps a stored message from the row it has reached (from its first with `again`). released: rows that a person let pass. heed: is
+        told every outcome, batch by batch; the receipt lists only some of very many."""
         start = 0 if again else message.rows
-        outcomes: list[RecordOutcome] = []
+        listing = Listing()
         findings: list[Finding] = []
         reason: Finding | None = None
         waiting: deque[Future[Answer]] = deque()
+
+        def written() -> None:
+            done = waiting.popleft().result().outcomes
+            listing.add(done)
+            heed(done)
+
         content = messages.opened(self.database, message, self.chunk)
-        row, unlisted = start, 0
+        row = start
         try:
             rows = self.binding.extract(content)
             for batch in _batches(self.items(itertools.islice(rows, start, None), findings, start, again=again, released=released)):
                 row += len(batch)
                 waiting.append(self.writer.submit(self._work(message.id, batch, rows=row, actor="replay" if again else "")))
                 if len(waiting) > AHEAD:
-                    unlisted += gather(outcomes, waiting.popleft().result())
+                    written()
         except Refused as e:
             reason = e.finding
         except Exception as e:
@@ -189,14 +209,14 @@ class Ingest:
                 raise
             reason = crashed(e)
         while waiting:
-            unlisted += gather(outcomes, waiting.popleft().result())
+            written()
         state = "?" if reason is None else "refused" if reason.severity == "refuse" else "failed"
         if findings and findings[-1].code == "record-crash" and reason is None:
             reason, state = findings[-1], "failed"
         answer = self.writer.submit(self._work(message.id, [], rows=row, state=state, findings=findings)).result()
         if isinstance(content, io.IOBase):
             content.close()
-        return replace(self.receipt(Answer(message.id, answer.state, outcomes, [], 0), reason), unlisted=unlisted)
+        return _told(answer, listing, reason)
 
     def items(self, rows: Iterable[Row], findings: list[Finding], start: int = 0, *, again: bool = False, released: frozenset[int] = frozenset()
               ) -> Iterator[Item]:  # fmt: skip
@@ -230,34 +250,22 @@ class Ingest:
               findings: Sequence[Finding] = (), actor: str = "") -> Work:  # fmt: skip
         return Work(self.source.name, self.source.organisation, message, items, state, rows, findings, checkpoint, actor)
 
-    def receipt(self, answer: Answer, reason: Finding | None) -> Receipt:
-        """What the sender is told."""
-        return Receipt(answer.message, receipt_state(answer), answer.outcomes, reason or quoted(answer.outcomes))
+
+def _told(answer: Answer, listing: Listing, reason: Finding | None) -> Receipt:
+    """What the sender is told: repeat when every record was one; a failed message is `stored`, to be mapped by replay."""
+    if listing.repeated:
+        state = "repeat"
+    elif answer.state in ("failed", "stored", "processing"):
+        state = "stored"
+    else:
+        state = answer.state
+    return Receipt(answer.message, state, listing.outcomes, reason or listing.reason, listing.rest)
 
 
-def gather(outcomes: list[RecordOutcome], answer: Answer) -> int:
-    """Adds a batch's outcomes; gives the number of resource versions that are not named because LISTED records are."""
-    unlisted = 0
-    for outcome in answer.outcomes:
-        if len(outcomes) >= LISTED:
-            unlisted += len(outcome.resources)
-            outcome.resources = ()
-        outcomes.append(outcome)
-    return unlisted
-
-
-def receipt_state(answer: Answer) -> str:
-    """State of a receipt: repeat when every record was one; a failed message is `stored`, to be mapped by replay."""
-    if answer.outcomes and all(o.state == "repeat" for o in answer.outcomes):
-        return "repeat"
-    if answer.state in ("failed", "stored", "processing"):
-        return "stored"
-    return answer.state or message_state(Counter(o.state for o in answer.outcomes))
-
-
-def quoted(outcomes: Iterable[RecordOutcome]) -> Finding | None:
-    """The finding that a protocol answer quotes: the first that holds or refuses."""
-    return next((f for o in outcomes for f in o.findings if f.severity in ("hold", "refuse")), None)
+def _done(receipt: Receipt) -> Future[Receipt]:
+    done: Future[Receipt] = Future()
+    done.set_result(receipt)
+    return done
 
 
 def crashed(fault: Exception, position: str = "") -> Finding:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Protocol
 
 from gateway.errors import Finding
-from gateway.record import Incoming, Receipt
+from gateway.record import Incoming, Receipt, RecordOutcome
 
 __all__ = ["SourceIntake"]
 
@@ -25,6 +26,10 @@ class Door(Protocol):
 
     def offer(self, source: str, incoming: Incoming) -> Future[Receipt] | None:
         """Takes a message, or None while too much waits."""
+        ...
+
+    def outcomes(self, message: int) -> Iterator[RecordOutcome]:
+        """Every record of a message."""
         ...
 
     def checkpoint(self, source: str) -> str | None:
@@ -91,6 +96,10 @@ class SourceIntake:
         if self._bridge is None or self._bridge.loop is not loop:
             self._bridge = _Bridge(loop)
         return await self._bridge.wait(taken)
+
+    def outcomes(self, message: int) -> Iterator[RecordOutcome]:
+        """What became of every record of a message, in the order of its rows."""
+        return self._door.outcomes(message)
 
     def checkpoint(self) -> str | None:
         """The last durable checkpoint of this source."""

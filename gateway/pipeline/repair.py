@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -49,15 +50,24 @@ def replay(gateway: Gateway, message: StoredMessage) -> Receipt:
     Raises Conflict when only the head of the message was kept: half a message must not be written."""
     if message.media_type == IN_PART:
         raise Conflict(f"消息 {message.id} 只留存了开头, 不能重放; 请发送方拆小或修好后重发原文")
-    receipt = gateway.ingest(message.source).process(message, again=True)
-    now = [o.record for o in receipt.outcomes]
+    left: dict[int, list[int]] = {}  # record -> its versions, of those that were set aside and have not come again
+
+    def begin(unit: Unit, _applier: Applier) -> None:
+        for record, version in unit.raw.rows("SELECT record, id FROM record_version WHERE message = ? AND state IN ('held','refused')", [message.id]):
+            left.setdefault(record, []).append(version)
+        unit.raw.run("DELETE FROM repeated_row WHERE message = ?", [message.id])
+
+    def came(outcomes: Sequence[RecordOutcome]) -> None:
+        for outcome in outcomes:
+            left.pop(outcome.record, None)
 
     def settle(unit: Unit, _applier: Applier) -> None:
-        rows = unit.raw.rows("SELECT id, record FROM record_version WHERE message = ? AND state IN ('held','refused')", [message.id])
-        for version, record in rows:
-            if record not in now:
-                unit.raw.run("UPDATE hold SET state = 'resolved', decided = ? WHERE version = ? AND state = 'open'", [unit.now, version])
-                unit.raw.run("UPDATE record_version SET state = 'older' WHERE id = ?", [version])
+        for version in chain.from_iterable(left.values()):
+            unit.raw.run("UPDATE hold SET state = 'resolved', decided = ? WHERE version = ? AND state = 'open'", [unit.now, version])
+            unit.raw.run("UPDATE record_version SET state = 'older' WHERE id = ?", [version])
+
+    gateway.writer.submit(Work(message.source, command=begin)).result()
+    receipt = gateway.ingest(message.source).process(message, again=True, heed=came)
 
     if receipt.state in ("mapped", "held", "partly"):  # read to its end
         gateway.writer.submit(Work(message.source, command=settle)).result()

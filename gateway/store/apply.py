@@ -48,6 +48,8 @@ class Applier:
         """Applies one record and says what became of it."""
         record = self.unit.record(item)
         before = record.version(item.record.stamp, item.record.digest)
+        if before is not None and (before.message, before.row) != (message, item.row):
+            self.unit.repeated_rows.append((message, item.row, before.id, item.record.position))
         if before is not None and item.result.withheld:
             self._let_pass(item, record, before)
         if before is not None and not self._anew(before, record, item):
@@ -94,7 +96,7 @@ class Applier:
         rank = f"{r.stamp}|{r.digest}" if r.stamp else f"0|{id_:020d}"
         record.versions += 1
         record.dirty = True
-        version = Version(id_, record.versions, message, r.stamp, r.digest, rank, "", item.map_version, 0)
+        version = Version(id_, record.versions, message, r.stamp, r.digest, rank, "", item.map_version, 0, item.row)
         record.known.append(version)
         return version
 

@@ -38,6 +38,7 @@ def flush(unit: Unit, residents: Residents, indexer: EntriesOf, index: IndexWrit
     raw.insert("message", _MESSAGE, unit.messages)
     raw.insert("message_chunk", ("message", "n", "content"), unit.chunks)
     raw.many("UPDATE message SET repeats = repeats + 1 WHERE id = ?", unit.repeated)
+    raw.upsert("repeated_row", ("message", "row"), ("version", "position"), unit.repeated_rows)
     _records(unit)
     raw.insert("record_version", _VERSION, unit.versions)
     raw.many("UPDATE record_version SET state = ?, map_version = ?, seq = ? WHERE id = ?", unit.version_updates)

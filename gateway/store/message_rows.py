@@ -91,6 +91,7 @@ def _new(unit: Unit, work: Work, new: NewMessage, id_: int, outcomes: Sequence[R
     nothing = all(o.state == "repeat" for o in outcomes) if outcomes else new.state in ("refused", "failed")
     if there is not None and nothing:
         unit.repeated.append((there,))
+        unit.repeated_rows = [row for row in unit.repeated_rows if row[0] != id_]
         return ("repeat" if outcomes else state), there
     rows = work.rows if work.rows is not None else len(outcomes)
     reason = reason_json(new.reason)

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from io import RawIOBase
 from typing import BinaryIO, cast
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, func, select
 
 from gateway.errors import Finding, NotFound
-from gateway.record import RecordOutcome
 from gateway.store import tables as t
 from gateway.store.database import Database
 
-__all__ = ["StoredMessage", "content", "find_repeat", "listing", "moment", "opened", "outcomes", "reason_json", "show", "unfinished"]
+__all__ = ["StoredMessage", "chunk", "content", "find_repeat", "listing", "moment", "opened", "reason_json", "show", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +86,19 @@ def unfinished(database: Database) -> list[StoredMessage]:
         return [_stored(row) for row in connection.execute(select(m).where(m.c.state == "processing").order_by(m.c.id))]
 
 
+def chunk(database: Database, message: int, n: int) -> bytes | None:
+    """One chunk of the original bytes, from 0; None behind the last."""
+    c = t.message_chunk.c
+    with database.engine.connect() as connection:
+        found = connection.scalar(select(c.content).where(c.message == message, c.n == n))
+    return None if found is None else bytes(found)
+
+
 def content(database: Database, message: int) -> Iterator[bytes]:
     """The original bytes, chunk by chunk."""
-    chunk = t.message_chunk
     n = 0
-    while True:
-        with database.engine.connect() as connection:
-            found = connection.scalar(select(chunk.c.content).where(chunk.c.message == message, chunk.c.n == n))
-        if found is None:
-            return
-        yield bytes(found)
+    while (found := chunk(database, message, n)) is not None:
+        yield found
         n += 1
 
 
@@ -158,34 +160,6 @@ def find_repeat(database: Database, source: str, digest: str) -> StoredMessage |
     with database.engine.connect() as connection:
         row = connection.execute(select(m).where(m.c.digest == digest, m.c.source == source).order_by(m.c.id.desc()).limit(1)).first()
     return None if row is None else _stored(row)
-
-
-def outcomes(database: Database, message: int) -> list[tuple[RecordOutcome, str, bool]]:
-    """What became of a message's records: outcome (with findings and what it wrote), map version, and whether a repeat of the same
-    content is certain to change nothing (it has a stamp, or is current)."""
-    v, r, e, f = t.record_version, t.record, t.event, t.finding
-    query = (
-        select(v.c.id, v.c.position, r.c.dataset, r.c.key, v.c.state, v.c.record, v.c.map_version, v.c.stamp, r.c.current, e.c.resources)
-        .join(r, r.c.id == v.c.record)
-        .join(e, and_(e.c.seq == v.c.seq), isouter=True)
-        .where(v.c.message == message)
-        .order_by(v.c.row)
-    )
-    with database.engine.connect() as connection:
-        rows = connection.execute(query).all()
-        found: dict[int, list[Finding]] = {}
-        for row in connection.execute(
-            select(f.c.version, f.c.code, f.c.severity, f.c.text, f.c.target, f.c.locator, f.c.line)
-            .where(f.c.version.in_(select(v.c.id).where(v.c.message == message)))
-            .order_by(f.c.id)
-        ):
-            found.setdefault(row[0], []).append(Finding(*row[1:]))
-    answer = []
-    for version, position, dataset, key, state, record, map_version, stamp, current, resources in rows:
-        wrote = tuple((a, b, c) for a, b, c in json.loads(resources or "[]"))
-        outcome = RecordOutcome(position, dataset, tuple(key.split("\x1f")), state, tuple(found.get(version, ())), wrote, record)
-        answer.append((outcome, map_version, bool(stamp) or current == version or state in ("held", "refused")))
-    return answer
 
 
 def count_by_source(database: Database) -> dict[str, int]:

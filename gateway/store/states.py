@@ -27,6 +27,7 @@ class Version:
     state: str
     map_version: str
     seq: int
+    row: int
 
 
 @dataclass(slots=True)

@@ -80,7 +80,17 @@ record_version = Table(
     Column("seq", Id, nullable=False),
     CheckConstraint("state IN ('written','unchanged','older','held','refused')", name="record_version_state"),
     UniqueConstraint("record", "number"),
-    Index("ix_record_version_message", "message"),
+    Index("ix_record_version_message_row", "message", "row"),
+)
+
+repeated_row = Table(
+    "repeated_row",
+    metadata,
+    Column("message", Id, primary_key=True, autoincrement=False),
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("version", Id, nullable=False),  # record_version.id that this row of the message only said again
+    Column("position", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 contribution = Table(

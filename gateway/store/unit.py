@@ -17,7 +17,7 @@ from gateway.store.work import Change, Item
 __all__ = ["Unit"]
 
 _RECORD = "SELECT id, authority, dataset, key, current, rank, versions, person FROM record WHERE "
-_VERSION = "SELECT record, id, number, message, stamp, digest, rank, state, map_version, seq FROM record_version WHERE record {} ORDER BY number"
+_VERSION = "SELECT record, id, number, message, stamp, digest, rank, state, map_version, seq, row FROM record_version WHERE record {} ORDER BY number"
 _RESOURCE = "SELECT rid, type, id, version, seq, time, deleted, resident, custodian, record, content FROM resource WHERE "
 _CONTRIBUTION = (
     "SELECT c.resource, c.record, c.person, c.part, c.rank, c.compose, c.by, c.present, c.content, c.patients, c.cleared, r.authority, r.key, "
@@ -46,6 +46,7 @@ class Unit:
         self.known_messages: dict[tuple[str, str], int] = {}  # (source, digest) -> id
         self.messages: list[tuple[Any, ...]] = []
         self.repeated: list[tuple[int]] = []
+        self.repeated_rows: list[tuple[int, int, int, str]] = []
         self.chunks: list[tuple[Any, ...]] = []
         self.versions: list[tuple[Any, ...]] = []
         self.version_updates: list[tuple[Any, ...]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +82,9 @@ class RecordingIntake:
             self.durable = incoming.checkpoint
         self.finished += 1
         return receipt
+
+    def outcomes(self, message: int) -> Iterator[RecordOutcome]:
+        return iter(self.committed[message - 1].receipt.outcomes)
 
     def checkpoint(self) -> str | None:
         return self.durable

@@ -50,14 +50,13 @@ def follow_up(rows: int, build: Path) -> list[Figure]:
         whole = time.perf_counter() - began
         context = gateway.context
     database.close()
-    states = {o.state for o in receipt.outcomes}
-    if len(receipt.outcomes) != rows or states != {"written"}:
-        raise RuntimeError(f"{len(receipt.outcomes)} rows of {rows} became records: {sorted(states)}")
+    tally = receipt.tally
+    if tally.records != {"written": rows}:
+        raise RuntimeError(f"{rows} rows became these records: {dict(tally.records)}")
     read, mapped = _stages(binding, file, context)
     shares = f"read {read / whole:.0%}, map {mapped / whole:.0%}, resolve, write and commit {max(0.0, 1 - (read + mapped) / whole):.0%}"
-    resources = receipt.unlisted + sum(len(o.resources) for o in receipt.outcomes)
     shutil.rmtree(folder)
-    return [Figure(f"{rows:,} follow-up rows, XLSX to committed FHIR", "rows/s", rows / whole, note=f"{resources} resource versions; {shares}")]
+    return [Figure(f"{rows:,} follow-up rows, XLSX to committed FHIR", "rows/s", rows / whole, note=f"{tally.resources} resource versions; {shares}")]
 
 
 def _stages(binding: Any, file: Path, context: MapContext) -> tuple[float, float]:

@@ -141,13 +141,15 @@ def test_messages_are_listed_shown_given_back_and_replayed(yifang: Yifang, count
     (message,) = yifang("messages", "list", "--json").json
     assert (message["state"], message["name"]) == ("mapped", "readings.json")
     assert yifang("messages", "list", "--state", "refused", "--json").json == []
-    shown = yifang("messages", "show", message["id"], "--json").json
-    assert [r["state"] for r in shown["records"]] == ["written"]
+    shown, record = (json.loads(line) for line in yifang("messages", "show", message["id"], "--json").out.splitlines())
+    assert (shown["counts"], record["state"]) == ({"written": 1}, "written")
+    table = yifang("messages", "show", message["id"]).out
+    assert (str(record["id"]) in table, "--after" in table) == (True, False)
     assert yifang("messages", "show", message["id"], "--content").out.encode() == body(reading(5, 26))
     replayed = yifang("messages", "replay", message["id"], "--json")
     assert (replayed.code, replayed.json[0]["message"]) == (0, message["id"])
-    explained = yifang("map", "explain", shown["records"][0]["id"], "--json").json
-    assert explained["record"] == shown["records"][0]["id"]
+    explained = yifang("map", "explain", record["id"], "--json").json
+    assert explained["record"] == record["id"]
     systolic = next(line for line in explained["lineage"] if line["origins"] and line["origins"][0]["locator"] == "/bp/systolic")
     assert (systolic["origins"][0]["raw"], systolic["functions"]) == ("138", ["quantity"])
     assert "/bp/systolic" in yifang("map", "explain", "last").out

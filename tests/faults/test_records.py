@@ -183,8 +183,8 @@ def test_a_formula_error_holds_its_row_and_the_sender_gets_the_reason(town: Town
     assert CASES["formula-error"].says in workbook_text(result)
     right = samples.workbook([samples.follow_up(bad), samples.follow_up(good)])
     town.drop("sheets", "formula-2.xlsx", right)
-    (record,) = town.show(town.kept("sheets", right).id)["records"]  # the neighbour's row is a repeat: it stays the first file's
-    assert (record["state"], record["position"].endswith("第2行")) == ("written", True)
+    mended, neighbour = town.show(town.kept("sheets", right).id)["records"]
+    assert (mended["state"], mended["position"].endswith("第2行"), neighbour["state"]) == ("written", True, "repeat")
 
 
 def workbook_text(content: bytes) -> str:

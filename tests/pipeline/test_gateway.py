@@ -76,7 +76,7 @@ def test_a_large_file_is_stored_in_chunks_and_mapped_in_batches(county: County) 
     content = json.dumps(readings(450), ensure_ascii=False).encode()
     receipt = county.gateway.accept("his", Incoming(lambda: BytesIO(content), name="big.json", checkpoint="7")).result(60)
     assert receipt.state == "mapped"
-    assert len(receipt.outcomes) == 450
+    assert receipt.tally.records == {"written": 450}
     stored = messages.show(county.database, receipt.message)
     assert (stored.size, stored.rows, stored.state) == (len(content), 450, "mapped")
     assert b"".join(messages.content(county.database, receipt.message)) == content
