@@ -38,6 +38,9 @@ class HttpConfig(Section):
         False,
         description="Refuse writes by API that refer to what is not here; by default they are accepted, since a result may come before its order.",
     )
+    async_running: int = Field(4, ge=1, description="Asynchronous requests (`Prefer: respond-async`) that one client may have in work; more is 429.")
+    async_kept: int = Field(100, ge=1, description="Answers of asynchronous requests that are kept of one client; the oldest make room.")
+    async_hours: float = Field(24.0, gt=0, description="Hours after which an asynchronous request is forgotten, with its answer.")
 
     @field_validator("host")
     @classmethod

@@ -95,7 +95,7 @@ class Guard:
             answering.status = 500
             self.log.error("request failed", method=scope["method"], route=route_of(scope), request_id=request_id, exc_info=e)
             if not answering.begun:
-                await problems.internal(Request(scope))(scope, receive, answering)
+                await problems.answer(Request(scope), problems.internal())(scope, receive, answering)
         finally:
             seconds = round(time.perf_counter() - started, 4)
             client = caller.client if isinstance(caller, Caller) else ""
@@ -155,7 +155,7 @@ async def on_http_exception(request: Request, fault: Exception) -> Response:
 async def on_store_away(request: Request, fault: Exception) -> Response:
     """The database does not answer. The fault's own text is not told: it quotes the statement and its parameters."""
     logger("http").error("store away", exc_info=fault)
-    return problems.away(request)
+    return problems.answer(request, problems.store_away())
 
 
 def state_of(request: Request) -> State:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+
 from gateway.errors import TransientError
+from gateway.http.asynchronous import Tasks
 from gateway.http.problems import Problem
 from gateway.site import Site
 from gateway.store.api.mentions import Rids
@@ -32,6 +35,8 @@ class Backend:
         site.database.closing.append(self.reads.close)
         self.searcher = Searcher(site.indexer, site.gateway.context.ids.key)
         self.rids = Rids()
+        self.tasks = Tasks(site)
+        self.away: tuple[type[Exception], ...] = (*site.database.away, OperationalError, InterfaceError, TimeoutError, TransientError)
         self.statements: dict[str, bytes] = {}  # base as clients reach it -> CapabilityStatement
 
     async def reading(self, read: Callable[[], T]) -> T:

@@ -12,10 +12,12 @@ from gateway.store.scope import Scope
 if TYPE_CHECKING:
     from gateway.http.backend import Backend
 
-__all__ = ["FHIR_JSON", "FHIR_XML", "Call", "Reply"]
+__all__ = ["ADDRESS", "FHIR_JSON", "FHIR_XML", "Call", "Reply"]
 
 FHIR_JSON = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
+ADDRESS = "_async"
+"""Below the base, where an asynchronous request tells how it stands."""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,12 @@ class Call:
     def asked(self, name: str) -> str:
         """The first value of a parameter, "" when it is absent."""
         return next((v for k, v in self.query if k == name), "")
+
+    @property
+    def respond_async(self) -> bool:
+        """Whether the client would rather fetch the answer later (RFC 7240 §4.1: `Prefer: respond-async`)."""
+        wishes = self.headers.get("prefer")
+        return wishes is not None and "respond-async" in (part.strip().lower() for part in wishes.replace(";", ",").split(","))
 
     def prefers(self, name: str) -> str:
         """A preference's value (RFC 7240): `minimal` of `Prefer: return=minimal`."""

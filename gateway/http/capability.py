@@ -10,16 +10,20 @@ import orjson
 
 from gateway import __version__
 from gateway.fhir.elements import R4
+from gateway.fhir.parameters import SearchParameter
 from gateway.http.registry import Registry, registry
 
-__all__ = ["DATE", "UNSUPPORTED", "statement"]
+__all__ = ["DATE", "UNSUPPORTED", "searchable", "statement"]
 
 DATE = "2026-11-22"
 """Publication date of this statement's content (CapabilityStatement.date)."""
 UNSUPPORTED = frozenset({"_content", "_text", "_query", "near", "relationship"})
 """R4's search parameters that are not answered; nor are those without an expression."""
 COLUMNS = frozenset({"_id", "_lastUpdated"})
-DOCUMENTATION = "经接口写入的与从来源系统映射的资源走同一条路(留存原文、事件、检索索引、向上级投递); 支持什么、不支持什么见 docs/api.md"
+DOCUMENTATION = (
+    "经接口写入的与从来源系统映射的资源走同一条路(留存原文、事件、检索索引、向上级投递); "
+    "检索、历史、Bundle 与各操作可用 Prefer: respond-async 稍后取结果; 支持什么、不支持什么见 docs/api.md"
+)
 SECURITY = {"cors": False, "description": "Authorization: Bearer <令牌>(`yifang token` 发放); 未配置 [[client]] 时只有本机的 demo 调用方"}
 
 
@@ -56,6 +60,11 @@ def statement(base: str, root: str, r4: R4) -> bytes:
     return orjson.dumps(body)
 
 
+def searchable(r4: R4, name: str) -> dict[str, SearchParameter]:
+    """Search parameters that are answered for a type, by code."""
+    return {c: p for c, p in sorted(r4.search(name).items()) if c not in UNSUPPORTED and (p.expression or c in COLUMNS)}
+
+
 def _codes(known: Registry, levels: tuple[str, ...]) -> list[dict[str, str]]:
     return [{"code": code} for code in dict.fromkeys(i.code for i in known.interactions if i.code and i.level in levels)]
 
@@ -68,7 +77,7 @@ def _operations(known: Registry, level: str, type_: str) -> dict[str, Any]:
 
 def _resource(known: Registry, r4: R4, name: str, sources: Mapping[str, list[str]]) -> dict[str, Any]:
     methods = known.routes.get("T", {})
-    parameters = {c: p for c, p in sorted(r4.search(name).items()) if c not in UNSUPPORTED and (p.expression or c in COLUMNS)}
+    parameters = searchable(r4, name)
     references = [f"{name}:{c}" for c, p in parameters.items() if p.type == "reference"]
     made: dict[str, Any] = {
         "type": name,

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import Refused, TransientError
-from gateway.fhir.outcome import issue_type
+from gateway.errors import Refused
 from gateway.http import problems
+from gateway.http.answering import refusal
 from gateway.http.backend import Backend
 from gateway.http.bodies import Oversized, read_body
 from gateway.http.call import Call, Reply
 from gateway.http.callers import Caller
 from gateway.http.negotiate import dressed, wanted
 from gateway.http.problems import Problem, told
+from gateway.http.registry import registry
 from gateway.http.router import route
 from gateway.http.shaping import shaped
 from gateway.log import logger
@@ -37,7 +37,6 @@ class Fhir:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.limit = backend.site.config.http.max_body
-        self.away: tuple[type[Exception], ...] = (*backend.database.away, OperationalError, InterfaceError, TimeoutError, TransientError)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller, headers: dict[str, str], request_id: str) -> int:
         """Answers one request; the status."""
@@ -48,10 +47,9 @@ class Fhir:
             reply, content, media = await answer(call)
         except Problem as e:
             reply, content, media = refused(call, e)
-        except self.away as e:
+        except self.backend.away as e:
             logger("http").error("store away", exc_info=e)
-            zh, en = "数据库暂时没有应答; 请稍后重试", "The database does not answer now; try again later"
-            reply, content, media = refused(call, Problem(503, "transient", zh, en, headers={"Retry-After": "5"}))
+            reply, content, media = refused(call, problems.store_away())
         finally:
             scope["fhir_shape"] = call.shape
         await respond(send, reply, content, media, call.method == "HEAD", request_id)
@@ -106,21 +104,14 @@ async def answer(call: Call) -> tuple[Reply, bytes, str]:
     """The reply to a call with its body and Content-Type. Raises Problem."""
     format_ = wanted(call)
     try:
-        reply = await route(call)(call)
+        handle = route(call)
+        later = call.respond_async and handle in registry().lasting and call.method != "HEAD"
+        reply = await (call.backend.tasks.accept(call, handle) if later else handle(call))
         reply = shaped(call, reply)
     except Refused as e:
-        raise _of(e) from None
+        raise refusal(e) from None
     content, media = dressed(call, reply, format_)
     return reply, content, media
-
-
-def _of(e: Refused) -> Problem:
-    """What the store or the FHIR layer refuses, as 400 or 422."""
-    f = e.finding
-    code = issue_type(f.code)
-    if code not in ("too-costly", "not-supported"):
-        code = "invalid"
-    return Problem(400, code, f.message, f"Refused: {f.code} {f.source}".strip(), f.target)
 
 
 def refused(call: Call, problem: Problem) -> tuple[Reply, bytes, str]:

@@ -93,13 +93,13 @@ def wrong_method(request: Request, allow: str) -> Response:
     return answer(request, Problem(405, "not-supported", zh, en, headers={"Allow": allow}))
 
 
-def away(request: Request) -> Response:
+def store_away() -> Problem:
     """503: the database does not answer."""
     zh, en = "数据库暂时没有应答; 请稍后重试", "The database does not answer now; try again later"
-    return answer(request, Problem(503, "transient", zh, en, headers={"Retry-After": "5"}))
+    return Problem(503, "transient", zh, en, headers={"Retry-After": "5"})
 
 
-def internal(request: Request) -> Response:
+def internal() -> Problem:
     """500: a fault of ours; nothing of it is told."""
     zh, en = "网关内部错误, 已记录; 请联系管理员并提供时间", "Internal error; it was logged. Tell the operator the time"
-    return answer(request, Problem(500, "exception", zh, en))
+    return Problem(500, "exception", zh, en)

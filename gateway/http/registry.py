@@ -23,7 +23,8 @@ Level = Literal["system", "type", "instance"]
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """One way to call an interaction. code: of http://hl7.org/fhir/restful-interaction, "" for what that code system does not name (conditional
-    forms, capabilities). shape: path below the base, `T` a type, `i` an id, `v` a version, `C` a type or `*` of a compartment."""
+    forms, capabilities). shape: path below the base, `T` a type, `i` an id, `v` a version, `C` a type or `*` of a compartment. lasting: it may
+    take long, and is answered later to whom prefers that (gateway/http/asynchronous.py)."""
 
     code: str
     level: Level
@@ -32,11 +33,13 @@ class Interaction:
     handle: Handler
     summary: str
     clause: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One $operation. types: resource types it is defined on, empty: all. affects: it changes something, so that GET is refused."""
+    """One $operation. types: resource types it is defined on, empty: all. affects: it changes something, so that GET is refused. lasting: as
+    for an interaction."""
 
     name: str
     levels: tuple[Level, ...]
@@ -46,6 +49,7 @@ class Operation:
     handle: Handler
     summary: str
     clause: str
+    lasting: bool = False
 
 
 _INTERACTIONS: list[Interaction] = []
@@ -59,22 +63,24 @@ def _told(handle: Handler) -> tuple[str, str]:
     return text.splitlines()[0] if text else "", clause
 
 
-def interaction(code: str, level: Level, method: str, *shapes: str) -> Callable[[Handler], Handler]:
+def interaction(code: str, level: Level, method: str, *shapes: str, lasting: bool = False) -> Callable[[Handler], Handler]:
     """Registers a handler for a method and one or more paths."""
 
     def register(handle: Handler) -> Handler:
         for shape in shapes:
-            _INTERACTIONS.append(Interaction(code, level, method, shape, handle, *_told(handle)))
+            _INTERACTIONS.append(Interaction(code, level, method, shape, handle, *_told(handle), lasting))
         return handle
 
     return register
 
 
-def operation(name: str, *levels: Level, definition: str, types: tuple[str, ...] = (), affects: bool = False) -> Callable[[Handler], Handler]:
+def operation(
+    name: str, *levels: Level, definition: str, types: tuple[str, ...] = (), affects: bool = False, lasting: bool = False
+) -> Callable[[Handler], Handler]:
     """Registers the handler of `$name`."""
 
     def register(handle: Handler) -> Handler:
-        _OPERATIONS.append(Operation(name, levels, types, affects, definition, handle, *_told(handle)))
+        _OPERATIONS.append(Operation(name, levels, types, affects, definition, handle, *_told(handle), lasting))
         return handle
 
     return register
@@ -89,6 +95,7 @@ class Registry:
         self.routes: dict[str, dict[str, Interaction]] = {}
         for i in interactions:
             self.routes.setdefault(i.shape, {})[i.method] = i
+        self.lasting = frozenset([i.handle for i in interactions if i.lasting] + [o.handle for o in operations if o.lasting])
 
     def operation(self, name: str, level: Level, type_: str) -> Operation | None:
         """The operation of this name at this level, on this type."""

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from gateway.fhir.elements import load
-from gateway.http.call import Call
+from gateway.http.call import ADDRESS, Call
 from gateway.http.problems import Problem
 from gateway.http.registry import Handler, Level, registry
 
@@ -63,6 +63,9 @@ def _shape(call: Call) -> str:
     path = call.path
     if not path or path[0] in ("metadata", "_history", "_search"):
         return "/".join(path)
+    if path[0] == ADDRESS:
+        call.id = path[1] if len(path) > 1 else ""
+        return "/".join((ADDRESS, "i", *path[2:])) if call.id else ADDRESS
     call.type = path[0]
     known_type(call.type)
     if len(path) == 1:

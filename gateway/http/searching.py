@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from gateway.fhir.bundle import bundle
@@ -16,7 +16,7 @@ from gateway.http.problems import Problem
 from gateway.http.shaping import cut
 from gateway.store.search import Compartment, Found, Page
 
-__all__ = ["CURSOR", "answered", "page_of", "posted", "query_text"]
+__all__ = ["CURSOR", "answered", "entry", "page_of", "posted", "query_text"]
 
 CURSOR = "_cursor"
 
@@ -32,11 +32,13 @@ def posted(call: Call) -> Call:
     return call
 
 
-def page_of(call: Call, type_: str, pairs: Sequence[tuple[str, str]], within: Compartment | None = None) -> Page:
-    """One page of matches."""
+def page_of(call: Call, type_: str, pairs: Sequence[tuple[str, str]], within: Compartment | None = None, cursor: str | None = None) -> Page:
+    """One page of matches. cursor: where it begins, None for where the call says."""
     backend = call.backend
     with backend.database.engine.connect() as connection:
-        return backend.searcher.search(connection, type_, parse_query(pairs), call.scope, call.asked(CURSOR) or None, within)
+        return backend.searcher.search(
+            connection, type_, parse_query(pairs), call.scope, (call.asked(CURSOR) if cursor is None else cursor) or None, within
+        )
 
 
 async def answered(call: Call, type_: str, within: Compartment | None = None) -> Reply:
@@ -57,12 +59,14 @@ def searchset(call: Call, page: Page) -> bytes:
     if page.next is not None:
         links.append({"relation": "next", "url": call.here + query_text([*applied, (CURSOR, page.next)])})
     thin = cut(call)
-    entries = [_entry(call.root, row, b"match", thin(row.content) if thin is not None else row.content) for row in page.rows]
-    entries += [_entry(call.root, row, b"include", thin(row.content) if thin is not None else row.content) for row in page.included]
+    entries = [entry(call.root, row, b"match", thin) for row in page.rows]
+    entries += [entry(call.root, row, b"include", thin) for row in page.included]
     return bundle("searchset", entries, total=page.total, link=links)
 
 
-def _entry(root: str, row: Found, mode: bytes, content: bytes) -> bytes:
+def entry(root: str, row: Found, mode: bytes, thin: Callable[[bytes], bytes] | None) -> bytes:
+    """One entry of a searchset. mode: `match` or `include`. thin: makes the resource as small as the client asked for."""
+    content = thin(row.content) if thin is not None else row.content
     return b'{"fullUrl":' + encode(f"{root}/{row.type}/{row.id}") + b',"resource":' + content + b',"search":{"mode":"' + mode + b'"}}'
 
 

@@ -93,7 +93,7 @@ class Reads:
         """Versions, newest first: one more than `count` when there are more. Only what was committed before the oldest transaction that is
         still open, so that no page skips what commits late."""
         assert scope is not None
-        types = [asked.type] if asked.type else [r[0] for r in self._rows(_TYPES, ())]
+        types = [asked.type] if asked.type else self.types()
         below = self._horizon()
         found: list[Version] = []
         for type_ in types:
@@ -107,6 +107,10 @@ class Reads:
         """How many versions a resource has."""
         now = self.current(type_, id_, scope)
         return now[0] if now is not None else 0
+
+    def types(self) -> list[str]:
+        """Types that the store holds, deleted resources counted."""
+        return [row[0] for row in self._rows(_TYPES, ())]
 
     def _part(self, select: str, of: str, conditions: Sequence[str], parameters: Sequence[Any], asked: Asked, below: int | None) -> list[Version]:
         """Versions of one table."""

@@ -64,6 +64,22 @@ def test_everything_narrowed_by_type_time_and_since(ward: Front) -> None:
     assert ids(by_post) == ["v1"]
 
 
+def test_everything_of_all_patients_comes_patient_by_patient(ward: Front) -> None:
+    alone = {p: every(ward, f"/fhir/Patient/{p}/$everything") for p in ("e1", "e2")}
+    for count in ("", "?_count=1", "?_count=2", "?_count=3", "?_count=500"):
+        seen = every(ward, f"/fhir/Patient/$everything{count}")
+        ours = [i for i in seen if i in {*alone["e1"], *alone["e2"]}]
+        assert sorted(ours) == sorted(alone["e1"] + alone["e2"]), count
+        assert {tuple(ours[: len(alone[p])]) for p in alone} & {tuple(alone[p]) for p in alone}, count
+    page = ward.get("/fhir/Patient/$everything?_count=500")
+    assert "d1" in ids(page, "include")
+    assert set(every(ward, "/fhir/Patient/$everything?_type=Encounter")) == {"v1"}
+    assert every(ward, "/fhir/Patient/$everything?_since=2100-01-01T00:00:00Z") == []
+    for wrong in ("?start=soon", "?_since=soon", "?_count=x", "?_cursor=x", "?_cursor=x.y"):
+        assert ward.get(f"/fhir/Patient/$everything{wrong}").status_code == 400, wrong
+    assert ward.get("/fhir/Encounter/$everything").status_code == 404
+
+
 def test_everything_of_an_encounter(ward: Front) -> None:
     answer = ward.get("/fhir/Encounter/v1/$everything")
     assert ids(answer) == ["v1", "eo5"]
@@ -103,3 +119,31 @@ def test_meta_add_and_delete(api: Front) -> None:
     assert api.write("POST", "/fhir/Basic/meta/$meta-add", {"resourceType": "Parameters"}).status_code == 400
     assert api.get("/fhir/Basic/meta/$meta-add").status_code == 405
     assert api.get("/fhir/Basic/nothing/$meta").status_code == 404
+
+
+def summed(front: Front, path: str) -> dict[str, list[Any]]:
+    """The meta that an address sums up: codes of tags and labels, profiles; of our own systems."""
+    (parameter,) = front.get(path).json()["parameter"]
+    value = parameter["valueMeta"]
+    told = {kind: [c["code"] for c in value.get(kind, ()) if c["system"].startswith("urn:sum")] for kind in ("tag", "security")}
+    return told | {"profile": [p for p in value.get("profile", ()) if p.startswith("urn:sum")]}
+
+
+def test_meta_of_a_type_and_of_everything_is_what_is_in_use(api: Front) -> None:
+    tag, other, label = ({"system": f"urn:sum:{s}", "code": c, "display": "甲"} for s, c in (("t", "a,|b"), ("t", "c"), ("l", "R")))
+    api.write("PUT", "/fhir/Basic/sum1", basic(id="sum1", meta={"tag": [tag], "security": [label]}))
+    api.write("PUT", "/fhir/Basic/sum2", basic(id="sum2", meta={"tag": [tag, other], "profile": ["urn:sum:p|1"]}))
+    api.write("PUT", "/fhir/Device/sum3", {"resourceType": "Device", "id": "sum3", "meta": {"tag": [other]}})
+    everything = {"tag": ["a,|b", "c"], "security": ["R"], "profile": ["urn:sum:p|1"]}
+    assert summed(api, "/fhir/Basic/$meta") == summed(api, "/fhir/$meta") == everything
+    assert summed(api, "/fhir/Device/$meta") == {"tag": ["c"], "security": [], "profile": []}
+    assert tag in api.get("/fhir/Basic/$meta").json()["parameter"][0]["valueMeta"]["tag"]
+    api.call("DELETE", "/fhir/Basic/sum2")  # the last one seen with the tag; another still carries it
+    assert summed(api, "/fhir/Basic/$meta") == {"tag": ["a,|b"], "security": ["R"], "profile": []}
+    assert summed(api, "/fhir/$meta") == {"tag": ["a,|b", "c"], "security": ["R"], "profile": []}
+    api.write("PUT", "/fhir/Basic/sum1", basic(id="sum1", meta={"security": [label]}))  # a tag stays unless it is taken away
+    api.write("POST", "/fhir/Basic/sum1/$meta-delete", given(tag=[tag]))
+    assert summed(api, "/fhir/Basic/$meta")["tag"] == []
+    api.write("PUT", "/fhir/Basic/sum4", basic(id="sum4", meta={"tag": [tag]}))
+    assert summed(api, "/fhir/Basic/$meta")["tag"] == ["a,|b"]
+    assert api.get("/fhir/Slot/$meta").json() == {"resourceType": "Parameters"}

@@ -15,11 +15,11 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 import gateway.store.index.tables as index_tables
 from gateway.config import StoreConfig
-from gateway.store import subscription_tables, tables
+from gateway.store import job_tables, meta_tables, subscription_tables, tables
 from gateway.store.database import MIGRATIONS, Database
 from gateway.store.metadata import metadata
 
-assert tables and index_tables and subscription_tables
+assert tables and index_tables and job_tables and meta_tables and subscription_tables
 
 
 def statements(url: str) -> dict[str, str]:

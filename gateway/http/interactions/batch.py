@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.errors import Refused
+from gateway.http.answering import failed, settled
 from gateway.http.call import Call, Reply
 from gateway.http.entries import Entry, answered, entry_of, response
-from gateway.http.problems import Problem, told
-from gateway.http.router import route
-from gateway.http.shaping import shaped
+from gateway.http.problems import Problem
 
 READS = ("GET", "HEAD")
 
@@ -30,7 +28,7 @@ async def batch(call: Call, body: dict[str, Any]) -> Reply:
         try:
             entries.append(entry_of(call, n, e))
         except Problem as fault:
-            answers[n] = response(call, _failed(call, fault), resource=False)
+            answers[n] = response(call, failed(call, fault), resource=False)
 
     async def take(entry: Entry) -> None:
         answers[entry.at] = await one(entry.call)
@@ -44,16 +42,6 @@ async def batch(call: Call, body: dict[str, Any]) -> Reply:
 
 async def one(call: Call) -> bytes:
     """An entry's answer."""
-    try:
-        reply = shaped(call, await route(call)(call))
-    except Problem as fault:
-        reply = _failed(call, fault)
-    except Refused as e:
-        f = e.finding
-        reply = _failed(call, Problem(400, "invalid", f.message, f"Refused: {f.code} {f.source}".strip(), f.target))
+    reply = await settled(call)
     shown = call.method == "GET" or call.prefers("return") == "representation" or bool(call.operation) or call.path[-1:] == ("_search",)
     return response(call, reply, resource=shown)
-
-
-def _failed(call: Call, fault: Problem) -> Reply:
-    return Reply(fault.status, told(fault, call.language), dict(fault.headers))

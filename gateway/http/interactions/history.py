@@ -31,7 +31,7 @@ DEFAULT, MOST = 20, 1000
 KNOWN = frozenset({"_since", "_at", "_count", "_format", "_pretty", "_summary", "_elements", CURSOR})
 
 
-@interaction("history-instance", "instance", "GET", "T/i/_history")
+@interaction("history-instance", "instance", "GET", "T/i/_history", lasting=True)
 async def history_instance(call: Call) -> Reply:
     """200 with a Bundle of type `history`; 404 when there never was such a resource."""
     total = await call.backend.reading(lambda: call.backend.reads.versions(call.type, call.id, call.scope))
@@ -41,13 +41,13 @@ async def history_instance(call: Call) -> Reply:
     return await _history(call, None if narrowed else total)
 
 
-@interaction("history-type", "type", "GET", "T/_history")
+@interaction("history-type", "type", "GET", "T/_history", lasting=True)
 async def history_type(call: Call) -> Reply:
     """200 with the versions of all resources of a type."""
     return await _history(call, None)
 
 
-@interaction("history-system", "system", "GET", "_history")
+@interaction("history-system", "system", "GET", "_history", lasting=True)
 async def history_system(call: Call) -> Reply:
     """200 with the versions of all resources."""
     return await _history(call, None)

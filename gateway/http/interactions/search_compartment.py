@@ -13,7 +13,7 @@ from gateway.http.searching import answered, posted
 from gateway.store.search import Compartment
 
 
-@interaction("search-type", "instance", "GET", "T/i/C")
+@interaction("search-type", "instance", "GET", "T/i/C", lasting=True)
 async def search_compartment(call: Call) -> Reply:
     """200 with a searchset; 404 for a type that has no compartment."""
     member = call.path[2]
@@ -24,7 +24,7 @@ async def search_compartment(call: Call) -> Reply:
     return await answered(call, "" if member == "*" else member, Compartment(call.type, call.id))
 
 
-@interaction("search-type", "instance", "POST", "T/i/C/_search")
+@interaction("search-type", "instance", "POST", "T/i/C/_search", lasting=True)
 async def search_compartment_by_post(call: Call) -> Reply:
     """The same with the criteria in the body."""
     return await search_compartment(posted(call))

@@ -10,14 +10,14 @@ from gateway.http.registry import interaction
 from gateway.http.searching import answered, posted
 
 
-@interaction("search-system", "system", "GET", "")
+@interaction("search-system", "system", "GET", "", lasting=True)
 async def search_system(call: Call) -> Reply:
     """200 with a searchset, as a search by type has it."""
     return await answered(call, "")
 
 
-@interaction("search-system", "system", "GET", "_search")
-@interaction("search-system", "system", "POST", "_search")
+@interaction("search-system", "system", "GET", "_search", lasting=True)
+@interaction("search-system", "system", "POST", "_search", lasting=True)
 async def search_system_by_post(call: Call) -> Reply:
     """The same with the criteria in the body, or in the URL as fhir-kit-client has them."""
     return await answered(posted(call), "")

@@ -54,8 +54,8 @@ class Plan:
     reads: list[Entry] = field(default_factory=list)
 
 
-@interaction("batch", "system", "POST", "")
-@interaction("transaction", "system", "POST", "")
+@interaction("batch", "system", "POST", "", lasting=True)
+@interaction("transaction", "system", "POST", "", lasting=True)
 async def bundle(call: Call) -> Reply:
     """200 with a Bundle of answers in the order of the entries. A transaction's fault is told with its entry, and nothing was written."""
     body = await asyncio.to_thread(parsed, call) if len(call.body) > LARGE else parsed(call)

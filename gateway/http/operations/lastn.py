@@ -25,7 +25,7 @@ CONTROLS = ("max", "_format", "_pretty", "_count", "_sort", "_summary", "_elemen
 ABOUT = ("patient", "subject")
 
 
-@operation("lastn", "type", types=("Observation",), definition="http://hl7.org/fhir/OperationDefinition/Observation-lastn")
+@operation("lastn", "type", types=("Observation",), definition="http://hl7.org/fhir/OperationDefinition/Observation-lastn", lasting=True)
 async def lastn(call: Call) -> Reply:
     """200 with a searchset of at most `max` (1) Observations of each code, newest first. `patient` or `subject` is needed; other search
     parameters narrow. Codes that share a coding are one kind. 400 without a resident, 403 `too-costly` above MOST."""

@@ -1,10 +1,11 @@
-"""The meta of a resource: profiles, tags and security labels.
+"""The meta of a resource, or the sum of those of a type or of everything: profiles, tags and security labels.
 
 https://hl7.org/fhir/R4/resource-operation-meta.html
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from gateway.fhir.json import decode, encode
@@ -13,6 +14,7 @@ from gateway.http.parameters import named_values
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
 from gateway.http.stored import current
+from gateway.store import metas
 
 __all__ = ["meta_reply", "said"]
 
@@ -20,16 +22,27 @@ Body = dict[str, Any]
 LISTS = ("profile", "security", "tag")
 
 
-@operation("meta", "instance", definition="http://hl7.org/fhir/OperationDefinition/Resource-meta")
+@operation("meta", "system", "type", "instance", definition="http://hl7.org/fhir/OperationDefinition/Resource-meta", lasting=True)
 async def meta(call: Call) -> Reply:
-    """200 with Parameters whose `return` is the current meta; 404 or 410 when there is none."""
+    """200 with Parameters whose `return` is the current meta, of a type or of everything what is in use; 404 or 410 when there is no such
+    resource."""
+    if not call.id:
+        return meta_reply(await asyncio.to_thread(_in_use, call))
     _, _, content = await current(call)
     return meta_reply(decode(content)["meta"])
 
 
+def _in_use(call: Call) -> Body:
+    """The sum of the metas of a type, or of all of them."""
+    backend = call.backend
+    types = [call.type] if call.type else backend.reads.types()
+    metas.look_through(backend.database, types)
+    return metas.in_use(backend.database, backend.searcher, types, call.scope)
+
+
 def meta_reply(meta: Body) -> Reply:
-    """A meta as the operations answer it."""
-    return Reply(200, encode({"resourceType": "Parameters", "parameter": [{"name": "return", "valueMeta": meta}]}))
+    """A meta as the operations answer it; Parameters without one when there is nothing in it, since R4 has no empty values."""
+    return Reply(200, encode({"resourceType": "Parameters"} | ({"parameter": [{"name": "return", "valueMeta": meta}]} if meta else {})))
 
 
 def said(call: Call) -> Body:
