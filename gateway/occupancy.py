@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from typing import IO
 
 from gateway.errors import Conflict
 
-LOCK, NOTE = "yifang.lock", "yifang.server.json"
+LOCK, OUTBOX, NOTE = "yifang.lock", "yifang.outbox.lock", "yifang.server.json"
+LOOK = 0.1
+"""Seconds between looks whether the former outbox has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,16 @@ def _try_lock(file: IO[bytes]) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def succeed(data: Path, stopped: Callable[[float], bool]) -> Iterator[bool]:
+    """Holds the outbox of the data folder for this process, once the one of a gateway that was killed has ended. stopped: waits so many
+    seconds, or until this process is to end; True when it is. Yields False when it came to that before."""
+    with (data / OUTBOX).open("ab") as file:
+        while not (held := _try_lock(file)) and not stopped(LOOK):
+            pass
+        yield held
 
 
 @contextmanager

@@ -28,11 +28,10 @@ from gateway.notify.figures import Notifications
 from gateway.notify.notifier import Notifier
 from gateway.occupancy import announce
 from gateway.outbox.figures import Outbox
-from gateway.outbox.sender import Sender
+from gateway.outbox.process import OutboxProcess
 from gateway.pipeline.gateway import LOOK, Gateway
 from gateway.silence import watch
 from gateway.site import Site, adapter_options
-from gateway.upstream import FhirServer
 
 THREADS = 64
 """Threads for what waits (views polled, folders read, HTTP reads): a slow source must not keep the others from theirs."""
@@ -52,7 +51,6 @@ class Service:
 
     site: Site
     listening: dict[str, str] = field(default_factory=dict)
-    senders: list[Sender] = field(default_factory=list)
     notifiers: list[Notifier] = field(default_factory=list)
     url: str = ""
     listens: asyncio.Event = field(default_factory=asyncio.Event)  # set when every source has said where it listens
@@ -112,7 +110,7 @@ async def serving(site: Site) -> AsyncIterator[Service]:
         feeds = [asyncio.create_task(_keep_running(service, i), name=s.name) for i, s in enumerate(site.config.source)]
         feeds.append(asyncio.create_task(watch(site), name="silence"))
         try:
-            _start_senders(service, stop, threads)
+            threads.enter_context(OutboxProcess(site.config))
             _start_notifier(service, stop, threads)
             async with _http(service, listener):
                 with contextlib.suppress(TimeoutError):
@@ -126,8 +124,6 @@ async def serving(site: Site) -> AsyncIterator[Service]:
             await asyncio.gather(*feeds, return_exceptions=True)
             await loop.run_in_executor(None, site.stop)
             stop.set()
-            for sender in service.senders:
-                sender.wake()
             for notifier in service.notifiers:
                 notifier.wake()
             await loop.run_in_executor(None, threads.close)
@@ -194,17 +190,6 @@ async def _run_until_mended(gateway: Gateway, adapter: Adapter, feed: Feed) -> S
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-def _start_senders(service: Service, stop: threading.Event, threads: ExitStack) -> None:
-    site = service.site
-    for destination in site.config.destination:
-        sender = Sender(site.database, destination, FhirServer(destination), site.config.base, site.clock)
-        service.senders.append(sender)
-        for n in range(destination.parallel):
-            thread = threading.Thread(target=sender.run, args=(stop, str(n)), name=f"outbox-{destination.name}-{n}")
-            thread.start()
-            threads.callback(thread.join)
 
 
 def _start_notifier(service: Service, stop: threading.Event, threads: ExitStack) -> None:

@@ -139,10 +139,13 @@ class Extractor(Generic[S]):
             found.append((which, "boolean", any(resource.get(n, False) is not False for n in names)))
         return found
 
-    def into(self, take: Callable[[list[Given[S]]], Callable[[Any, D], None]]) -> Callable[[Mapping[str, Any], D], None]:
+    def into(self, take: Callable[[list[Given[S]]], Callable[[Any, D], None]],
+             around: Callable[[str, Callable[[Any, D], None]], Callable[[Any, D], None]] = lambda _, put: put,
+             ) -> Callable[[Mapping[str, Any], D], None]:  # fmt: skip
         """The same walk as one function made of closures: the values of an element go straight to what `take` made for all that is
-        given there, together with the second argument of the walk. For the hot path of the index."""
-        walk = _one(self._root, take)
+        given there, together with the second argument of the walk. For the hot path of the index. around: may wrap what an element of
+        the resource itself (by its JSON name) is given to."""
+        walk = _one(self._root, take, around)
         flags = [(take([(which, "boolean", None)]), names) for which, names in self._flags]
 
         def walked(resource: Mapping[str, Any], into: D) -> None:
@@ -240,7 +243,8 @@ def _many(node: _Node[S], take: Callable[[list[Given[S]]], Callable[[Any, D], No
     return picking if picks else walk
 
 
-def _one(node: _Node[S], take: Callable[[list[Given[S]]], Callable[[Any, D], None]]) -> Callable[[Any, D], None]:
+def _one(node: _Node[S], take: Callable[[list[Given[S]]], Callable[[Any, D], None]],
+         around: Callable[[str, Callable[[Any, D], None]], Callable[[Any, D], None]] = lambda _, put: put) -> Callable[[Any, D], None]:  # fmt: skip
     """`_walk_one` of a node as a function. What conditions choose of the value itself is given together with what it always gives."""
     given: list[Given[S]] = [(which, type_, None) for which, type_ in node.gives]
     conditions = []
@@ -249,7 +253,7 @@ def _one(node: _Node[S], take: Callable[[list[Given[S]]], Callable[[Any, D], Non
         if chosen.members or chosen.conditions:
             conditions.append((test, _one(_Node(members=chosen.members, conditions=chosen.conditions), take)))
     put = take(given) if given else None
-    members = {name: _many(below, take) for name, below in node.members.items()}
+    members = {name: around(name, _many(below, take)) for name, below in node.members.items()}
     if put is not None and not members and not conditions:
         return put
     after = members.get

@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 from gateway.config import StoreConfig
 from gateway.errors import ConfigError
 from gateway.store import tables
-from gateway.store.fairlock import FairLock
 from gateway.store.raw import SPAN
+from gateway.store.turnstile import Turnstile
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "yifang.sqlite3"
@@ -36,13 +36,24 @@ class Database:
         self.url = url
         self.dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
         self.engine = _engine(url)
-        self.lock: AbstractContextManager[None] = FairLock() if self.dialect == "sqlite" else nullcontext()
         self.races, self.away = _faults(self.dialect)
         self.closing: list[Callable[[], None]] = []  # what was opened beside the engine and ends with it
+        self.lock: AbstractContextManager[None] = nullcontext()
+        if self.dialect == "sqlite":
+            assert url.database is not None
+            self.lock = turnstile = Turnstile(Path(url.database).parent)
+            self.closing.append(turnstile.close)
 
     @classmethod
     def open(cls, config: StoreConfig) -> Database:
         """Opens what the configuration names, creates it when it is not there, and migrates it to this version's schema."""
+        database = cls.opened(config)
+        database.migrate()
+        return database
+
+    @classmethod
+    def opened(cls, config: StoreConfig) -> Database:
+        """Opens what the configuration names as it is: for a process beside the one that migrated it."""
         if config.database:
             url = make_url(config.database)
             if url.get_backend_name() != "postgresql":
@@ -51,9 +62,7 @@ class Database:
         else:
             config.data.mkdir(parents=True, exist_ok=True)
             url = URL.create("sqlite", database=str(config.data / FILE))
-        database = cls(url)
-        database.migrate()
-        return database
+        return cls(url)
 
     def migrate(self) -> None:
         """Brings the schema to this version's; safe to repeat."""
@@ -111,7 +120,7 @@ class Database:
 
     def close(self) -> None:
         """Returns all pooled connections."""
-        for close in self.closing:
+        for close in reversed(self.closing):
             close()
         self.closing.clear()
         self.engine.dispose()

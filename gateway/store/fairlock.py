@@ -2,7 +2,7 @@
 
 SQLite has one writer. A second connection that asks while another writes is put to sleep by SQLite's busy handler, for up to 100 ms at a
 time and in no order, so that short transactions of the outbox and of the writer hold each other up for seconds. Within a process nobody
-has to sleep: whoever waits is woken at once when it is his turn. Between processes the busy handler still serves.
+has to sleep: whoever waits is woken at once when it is his turn. Between processes gateway/store/turnstile.py does the same.
 """
 
 from __future__ import annotations

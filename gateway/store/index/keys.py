@@ -21,6 +21,7 @@ from gateway.fhir.elements import R4, load
 from gateway.fhir.parameters import SearchParameter, branches
 from gateway.fhir.path import Extractor
 from gateway.fhir.time import CHINA, MIN
+from gateway.store.index.recent import remembering
 from gateway.store.index.slots import Draft, Keys, Slot, Use
 from gateway.store.index.spans import pack, packed
 from gateway.store.index.values import encoder
@@ -28,7 +29,7 @@ from gateway.store.index.values import encoder
 __all__ = ["Entries", "Indexer", "Plan", "Slot", "default_indexer"]
 
 KEY = b"yifang search index 1"
-FORMAT = 2
+FORMAT = 3
 """Grows whenever the entries of a resource change; a database of an older one is indexed anew when it is opened (gateway/store/reindex.py)."""
 KINDS = {"token", "reference", "date", "string", "quantity", "number", "uri"}
 MAIN_DATES = (
@@ -37,10 +38,14 @@ MAIN_DATES = (
 )  # fmt: skip
 WORKFLOW = {"Task", "ServiceRequest", "Appointment", "CommunicationRequest", "MedicationRequest", "CarePlan", "Subscription"}
 """Types of which every status is posted: boards and work lists ask for one status among many resources."""
-UNSELECTIVE = {
-    "category", "class", "type", "_tag", "_security", "_profile", "_source", "clinical-status", "verification-status", "interpretation",
-    "value-string", "language", "use",
-}  # fmt: skip
+USUAL = {
+    "status": frozenset({"final", "completed", "finished", "active", "current", "available"}),
+    "clinical-status": frozenset({"active"}),
+    "verification-status": frozenset({"confirmed"}),
+    "interpretation": frozenset({"N", "A", "H", "L"}),
+}
+"""Codes that most resources have; every other code of these parameters is posted: what is amended, in progress, refuted or critical is rare."""
+UNSELECTIVE = {"category", "class", "type", "_tag", "_security", "_profile", "_source", "value-string", "language", "use"}
 """Parameters whose values are shared by so many resources that a posting would not help; they only filter."""
 OWN_COLUMN = {"_id", "_lastUpdated"}
 """Parameters that are answered from columns of the store, not from keys."""
@@ -168,7 +173,7 @@ class Indexer:
             type=type_,
             fields=fields,
             extract=Extractor(self.r4, type_, expressions).into(
-                lambda gives: encoder(self.keys, [Use(slot, of, slot in dates, test) for slot, of, test in gives])
+                lambda gives: encoder(self.keys, [Use(slot, of, slot in dates, test) for slot, of, test in gives]), remembering
             ),
             main=dates,
             type_key=self.key(type_, "type"),
@@ -176,11 +181,12 @@ class Indexer:
         )
 
     def _slot(self, type_: str, name: str, kind: str, path: str) -> Slot:
-        """A slot, with what its element says of selectivity: codes and booleans filter only, but for the status of workflow types."""
+        """A slot, with what its element says of selectivity: codes and booleans filter only, but for a status."""
         codes = {c for c, p in self.r4.search(type_).items() if path in map(_bare, branches(p.expression))}
         element = self.r4.at(path.strip("()"))
         primitive = element is not None and bool({"code", "boolean"} & set(element.types))
-        selective = not codes & UNSELECTIVE and (not primitive or (type_ in WORKFLOW and "status" in codes))
+        selective = not codes & UNSELECTIVE and (not primitive or "status" in codes)
+        usual = frozenset[str]().union(*(USUAL.get(c, ()) for c in codes)) if type_ not in WORKFLOW else frozenset[str]()
         bound = self.r4.codes(element.binding.valueset) if element is not None and element.binding and primitive else None
         named = "identifier" in codes
         return Slot(
@@ -191,6 +197,8 @@ class Indexer:
             systems={code: system for system, code in bound or ()},
             present=self.key(name, "present"),
             dates=self.key(name, "date"),
+            usual=usual,
+            whole="code" in codes,
         )
 
 

@@ -48,7 +48,8 @@ class Keys:
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
     """One branch of a search expression. posted: its values drive searches. table: strings stand in a table; numbers
-    of identifiers have postings under one key a type."""
+    of identifiers have postings under one key a type. usual: codes that so many have that they have no postings.
+    whole: a code with its system has postings of its own, too."""
 
     name: str
     kind: str
@@ -57,6 +58,8 @@ class Slot:
     systems: Mapping[str, str]  # code -> system that R4 binds it to
     present: int  # key of resources that have a value here
     dates: int  # key of its intervals
+    usual: frozenset[str] = frozenset()
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,3 +89,17 @@ class Draft:
         self.texts: list[tuple[int, str]] = []
         self.strings: dict[tuple[int, str], None] = {}
         self.identifiers: dict[tuple[int, str, str], None] = {}
+
+    @property
+    def more(self) -> bool:
+        """Whether there is anything beside keys."""
+        return bool(self.main or self.spans or self.amounts or self.texts or self.strings or self.identifiers)
+
+    def add(self, part: Draft) -> None:
+        """Takes over what a part of the resource gave beside keys."""
+        self.main += part.main
+        self.spans += part.spans
+        self.amounts += part.amounts
+        self.texts += part.texts
+        self.strings |= part.strings
+        self.identifiers |= part.identifiers
