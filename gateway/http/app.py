@@ -25,12 +25,13 @@ from gateway.http.callers import DEMO, Caller, Unauthorized, identify
 from gateway.http.commands import Door
 from gateway.http.fhir import BASE, Fhir
 from gateway.http.intake import take
+from gateway.http.openapi.served import serve
 from gateway.http.problems import Problem
 from gateway.http.router import shape_text
 from gateway.log import Lines, logger
 from gateway.site import Site
 
-OPEN = frozenset({"/health", "/ready", "/metrics", "/fhir/metadata"})
+OPEN = frozenset({"/health", "/ready", "/metrics", "/openapi.json", "/fhir/metadata"})
 """Routes without a caller: they tell nothing of any resident."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 """What is taken over of a client's X-Request-ID; anything else could carry what must not stand in a log."""
@@ -52,6 +53,7 @@ def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRe
     app.add_api_route("/health", health, methods=["GET"])
     app.add_api_route("/ready", readiness, methods=["GET"])
     app.add_api_route("/metrics", metrics, methods=["GET"])
+    app.add_api_route("/openapi.json", described, methods=["GET"])
     app.add_api_route("/ingest/{source}", receive, methods=["POST"])
     if door is not None:
         app.add_api_route("/commands/{name}", door.handle, methods=["POST"])
@@ -180,6 +182,11 @@ async def metrics(request: Request) -> Response:
     """Prometheus exposition."""
     text = await asyncio.to_thread(generate_latest, state_of(request).registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+async def described(request: Request) -> Response:
+    """The OpenAPI document."""
+    return await serve(request, state_of(request).site)
 
 
 async def receive(request: Request, source: str) -> Response:
