@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import socket
 import sys
 import threading
@@ -18,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.adapter import Adapter, Feed, Layout
+from gateway.collector import settle
 from gateway.commands import execute
 from gateway.config import LOOPBACK, HttpConfig
 from gateway.errors import ConfigError, Finding, YifangError
@@ -97,9 +97,7 @@ async def serving(site: Site) -> AsyncIterator[Service]:
     deliveries, then the database. The caller holds the data folder (gateway/occupancy.py)."""
     service = Service(site)
     sys.setswitchinterval(SWITCH)
-    gc.collect()
-    gc.freeze()  # maps, tables and definitions stay: the collector need not walk them again and again
-    gc.set_threshold(20_000, 20, 50)
+    settle()
     log = logger("service")
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "yifang-wait"))

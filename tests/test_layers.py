@@ -10,11 +10,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS: list[set[str]] = [
-    {"gateway", "gateway.errors", "gateway.clock", "gateway.config", "gateway.record", "gateway.builtin", "gateway.log", "gateway.occupancy"},
+    {
+        "gateway",
+        "gateway.errors",
+        "gateway.clock",
+        "gateway.collector",
+        "gateway.config",
+        "gateway.record",
+        "gateway.builtin",
+        "gateway.log",
+        "gateway.occupancy",
+    },
     {"gateway.fhir"},
     {"gateway.identity"},
     {"gateway.adapter", "gateway.tabular", "gateway.folder"},
     {"gateway.terminology"},
+    {"gateway.validation"},
     {"gateway.mapping"},
     {"gateway.metrics"},
     {"gateway.store"},

@@ -5,13 +5,13 @@ The first line of standard input is an `Order` as JSON; the process works until 
 
 from __future__ import annotations
 
-import gc
 import select
 import signal
 import sys
 from contextlib import ExitStack
 
 from gateway.clock import SystemClock
+from gateway.collector import settle
 from gateway.log import configure
 from gateway.occupancy import succeed
 from gateway.outbox.process import Order
@@ -30,8 +30,7 @@ def main() -> None:
         stack.callback(database.close)
         if database.dialect == "sqlite" and not stack.enter_context(succeed(order.store.data, stopped)):  # on PostgreSQL leases run out
             return
-        gc.collect()
-        gc.freeze()
+        settle()
         stack.enter_context(sending(database, order.destinations, order.base, SystemClock()))
         sys.stdin.read()
 

@@ -17,6 +17,7 @@ import xlsxwriter
 
 from gateway.builtin import MAPPINGS
 from gateway.cli.context import adapters
+from gateway.collector import settle
 from gateway.config import parse
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.compile import MapContext
@@ -45,6 +46,7 @@ def follow_up(rows: int, build: Path) -> list[Figure]:
     write(file, rows, binding.layouts[0].fields)
     database = Database.open(config.store)
     with Gateway(config, database, catalogue) as gateway:
+        settle()  # as `yifang serve` does
         began = time.perf_counter()
         receipt = gateway.accept("town", Incoming(lambda: file.open("rb"), name=file.name)).result()
         whole = time.perf_counter() - began

@@ -20,6 +20,7 @@ from typing import Any
 
 from gateway.builtin import MAPPINGS
 from gateway.clock import SystemClock
+from gateway.collector import settle
 from gateway.config import StoreConfig
 from gateway.record import MapResult
 from gateway.store.database import Database
@@ -97,6 +98,7 @@ def inserts(sizes: Sequence[int], build: Path, say: Callable[[str], None]) -> li
     writer = Writer(database, SystemClock(), Rules.from_folder(MAPPINGS), default_indexer(), destinations=["sink"])
     connection = bare.raw()
     prepared = _preparer()
+    settle()  # as `yifang serve` does
     held, number, figures = 0, 0, []
     ours: list[float] = []
     reference: list[float] = []

@@ -10,6 +10,7 @@ from lxml import etree
 from adapters.cda import adapter as cda
 from adapters.hl7v2 import adapter as hl7v2
 from gateway.builtin import MAPPINGS
+from gateway.collector import settle
 from gateway.config import SourceConfig
 from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.fhir.json import encode
@@ -50,6 +51,7 @@ def by_hand() -> ByHand:
 def message(rounds: int) -> Figure:
     """ORU^R01 with 20 OBX against hand-written split, dicts and orjson."""
     bound, hand = binding("hl7v2_oru/standard"), by_hand()
+    settle()  # as `yifang serve` does
     inputs = [[oru(n * MESSAGES + i) for i in range(MESSAGES)] for n in range(rounds + 1)]
     ours, reference = alternate(
         lambda n: [list(mapped(bound, m)) for m in inputs[n]],
@@ -63,6 +65,7 @@ def document(rounds: int) -> Figure:
     """WS/T 500 laboratory report of about 48 kB against parsing it with lxml."""
     bound = binding("cda_c0007/wst500")
     original = (MAPPINGS / "clinical" / "cda_c0007" / "examples" / "ordinary.xml").read_bytes()
+    settle()
     inputs = [[another(original, n * MESSAGES + i) for i in range(MESSAGES)] for n in range(rounds + 1)]
     ours, reference = alternate(
         lambda n: [list(mapped(bound, m)) for m in inputs[n]],
