@@ -1,21 +1,23 @@
-"""XLSX workbooks as grids: calamine for ordinary files, openpyxl's read-only mode for big ones so that memory stays bounded."""
+"""XLSX workbooks as grids: ordinary ones at once by calamine, big ones row by row so that memory stays bounded."""
 
 from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, BinaryIO
 from xml.etree import ElementTree
 
+from lxml import etree
 from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from adapters.sheet.grid import Grid, GridRow
+from adapters.sheet.streamed import Sheet, column_of, streamed
 from gateway.errors import Finding, Refused
 
-BIG = 20 * 2**20
-"""Files above this many bytes, or whose sheets unpack to more than eight times of it, are streamed."""
+BIG = 32 * 2**20
+"""Workbooks that unpack to more than this many bytes are streamed; calamine keeps all cells of a sheet in memory."""
 
 UNPACKED_LIMIT = 4 * 2**30
 _ERROR_CELL = re.compile(rb'<c\b(?=[^>]*\bt="e")[^>]*\br="([A-Z]{1,3})(\d+)"[^>]*>(?:(?!</c>).)*?<v>([^<]*)</v>', re.DOTALL)
@@ -23,21 +25,20 @@ _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
-def workbook(stream: BinaryIO, big: int = BIG) -> Iterator[Grid]:
+def workbook(stream: BinaryIO) -> Iterator[Grid]:
     """The visible sheets in order. `stream` must be seekable. Raises Refused (`broken-workbook`) when it is no readable XLSX."""
-    size = stream.seek(0, 2)
     stream.seek(0)
     try:
         with zipfile.ZipFile(stream) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
             if unpacked > UNPACKED_LIMIT:
                 raise Refused(_too_large(unpacked))
-            streamed = size > big or unpacked > 8 * big
-            errors = {} if streamed else _all_errors(archive)
+            sheets, date1904 = _sheets(archive)
+            errors = {} if unpacked > BIG else _all_errors(archive, sheets)
     except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, EOFError, OSError, ValueError) as fault:
         raise Refused(_broken()) from fault
     stream.seek(0)
-    return _streamed(stream) if streamed else _whole(stream, errors)
+    return _streamed(stream, sheets, date1904) if unpacked > BIG else _whole(stream, errors)
 
 
 def _whole(stream: BinaryIO, errors: Mapping[str, Mapping[tuple[int, int], str]]) -> Iterator[Grid]:
@@ -58,34 +59,36 @@ def _calamine_rows(book: CalamineWorkbook, name: str) -> Iterator[GridRow]:
     return ((number, cells) for number, cells in enumerate(sheet.iter_rows(), 1))
 
 
-def _streamed(stream: BinaryIO) -> Iterator[Grid]:
+def _streamed(stream: BinaryIO, sheets: Sequence[Sheet], date1904: bool) -> Iterator[Grid]:
     try:
-        import openpyxl  # slow to import, and only very large workbooks need it
-
-        book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, ElementTree.ParseError) as fault:
+        yield from streamed(stream, sheets, date1904, lambda name: Refused(_broken(name)))
+    except (zipfile.BadZipFile, etree.XMLSyntaxError, KeyError, EOFError, OSError, ValueError) as fault:
         raise Refused(_broken()) from fault
-    try:
-        for sheet in book.worksheets:
-            if sheet.sheet_state == "visible":
-                yield Grid(sheet.title, ((number, cells) for number, cells in enumerate(sheet.iter_rows(values_only=True), 1)))
-    finally:
-        book.close()
 
 
-def _all_errors(archive: zipfile.ZipFile) -> dict[str, dict[tuple[int, int], str]]:
-    """Cells whose formula failed, by sheet name: calamine shows them as blank, which would lose them in silence."""
+def _sheets(archive: zipfile.ZipFile) -> tuple[list[Sheet], bool]:
+    """The visible sheets in order, and whether days are counted from 1904."""
     targets = {}
     with suppress(KeyError):
         for link in ElementTree.fromstring(_plain_xml(archive, "xl/_rels/workbook.xml.rels")):
             targets[link.get("Id")] = link.get("Target", "")
-    found: dict[str, dict[tuple[int, int], str]] = {}
-    for sheet in ElementTree.fromstring(_plain_xml(archive, "xl/workbook.xml")).iter(f"{_MAIN}sheet"):
+    book = ElementTree.fromstring(_plain_xml(archive, "xl/workbook.xml"))
+    found = []
+    for sheet in book.iter(f"{_MAIN}sheet"):
         target = targets.get(sheet.get(_RELATION), "")
         path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-        if path in archive.NameToInfo:
-            with archive.open(path) as part:
-                found[sheet.get("name", "")] = dict(_errors(part))
+        if path in archive.NameToInfo and "/worksheets/" in path and sheet.get("state", "visible") == "visible":
+            found.append((sheet.get("name", ""), path))
+    settings = book.find(f"{_MAIN}workbookPr")
+    return found, settings is not None and settings.get("date1904") in ("1", "true")
+
+
+def _all_errors(archive: zipfile.ZipFile, sheets: Sequence[Sheet]) -> dict[str, dict[tuple[int, int], str]]:
+    """Cells whose formula failed, by sheet name: calamine shows them as blank, which would lose them in silence."""
+    found = {}
+    for name, path in sheets:
+        with archive.open(path) as part:
+            found[name] = dict(_errors(part))
     return found
 
 
@@ -107,15 +110,8 @@ def _errors(part: IO[bytes]) -> Iterator[tuple[tuple[int, int], str]]:
         cut += 4
         if b't="e"' in rest:
             for column, row, value in _ERROR_CELL.findall(rest, 0, cut):
-                yield (int(row) - 1, _column(column)), value.decode("utf-8", "replace")
+                yield (int(row) - 1, column_of(column.decode())), value.decode("utf-8", "replace")
         rest = rest[cut:]
-
-
-def _column(letters: bytes) -> int:
-    index = 0
-    for letter in letters:
-        index = index * 26 + letter - 64
-    return index - 1
 
 
 def _broken(sheet: str = "") -> Finding:

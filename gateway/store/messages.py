@@ -103,13 +103,15 @@ def content(database: Database, message: int) -> Iterator[bytes]:
 
 
 class _Stream(RawIOBase):
-    """Reads chunks as one file; can go back to its start."""
+    """Reads chunks as one file, from any place: all chunks of a message but its last have one size."""
 
-    def __init__(self, database: Database, message: int) -> None:
-        self._at = database, message
-        self._chunks = content(database, message)
-        self._rest = memoryview(b"")
+    def __init__(self, database: Database, message: StoredMessage) -> None:
+        self._database = database
+        self._message = message
         self._position = 0
+        self._chunk = chunk(database, message.id, 0) or b""
+        self._step = max(1, len(self._chunk))
+        self._n = 0
 
     def readable(self) -> bool:
         return True
@@ -121,37 +123,26 @@ class _Stream(RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Only to a place counted from the start or from here: going back reads anew."""
-        target = offset if whence == 0 else self._position + offset if whence == 1 else self._size() + offset
-        if target < self._position:
-            self._chunks, self._rest, self._position = content(*self._at), memoryview(b""), 0
-        while self._position < target and self.read(min(1 << 20, target - self._position)):
-            pass
+        """To a place counted from the start, from here, or from the end."""
+        self._position = max(0, offset + (0, self._position, self._message.size)[whence])
         return self._position
-
-    def _size(self) -> int:
-        database, message = self._at
-        return show(database, message).size
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # typeshed's WriteableBuffer
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = memoryview(chunk)
-        taken = min(len(view), len(self._rest))
-        view[:taken] = self._rest[:taken]
-        self._rest = self._rest[taken:]
-        self._position += taken
-        return taken
+        n, start = divmod(self._position, self._step)
+        if n != self._n:
+            self._chunk, self._n = chunk(self._database, self._message.id, n) or b"", n
+        part = self._chunk[start : start + len(view)]
+        view[: len(part)] = part
+        self._position += len(part)
+        return len(part)
 
 
 def opened(database: Database, message: StoredMessage, chunk: int) -> bytes | BinaryIO:
     """What an adapter's extract function gets: the bytes of a message of one chunk, else a stream over its chunks."""
     if message.size <= chunk:
         return b"".join(content(database, message.id))
-    return cast(BinaryIO, _Stream(database, message.id))
+    return cast(BinaryIO, _Stream(database, message))
 
 
 def find_repeat(database: Database, source: str, digest: str) -> StoredMessage | None:

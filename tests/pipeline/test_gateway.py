@@ -86,6 +86,25 @@ def test_a_large_file_is_stored_in_chunks_and_mapped_in_batches(county: County) 
     assert county.rows("SELECT count(*) FROM message") == [(1,)]
 
 
+def test_a_stored_file_is_read_from_any_place(county: County) -> None:
+    """A workbook's directory stands at its end."""
+    content = json.dumps(readings(300), ensure_ascii=False).encode()
+    receipt = county.gateway.accept("his", Incoming(lambda: BytesIO(content))).result(60)
+    stored = messages.opened(county.database, messages.show(county.database, receipt.message), 4096)
+    assert not isinstance(stored, bytes)
+    for offset, whence, start in (
+        (-100, 2, len(content) - 100),
+        (5000, 0, 5000),
+        (-4999, 1, 3001),
+        (0, 0, 0),
+        (4096, 0, 4096),
+        (10, 2, len(content) + 10),
+    ):
+        assert stored.seek(offset, whence) == start
+        assert stored.read(3000 if start else -1) == (content[start : start + 3000] if start else content)
+        stored.seek(start + 3000)
+
+
 def test_a_message_left_half_mapped_by_a_crash_is_finished_at_start(county: County, tmp_path: Path) -> None:
     content = json.dumps(readings(450), ensure_ascii=False).encode()
     receipt = county.gateway.accept("his", Incoming(lambda: BytesIO(content))).result(60)

@@ -10,9 +10,11 @@ import pytest
 import xlsxwriter
 
 from adapters.sheet import adapter
+from adapters.sheet.workbook import workbook
 from gateway.adapter import GroupLayout, Layout
 from gateway.errors import ConfigError, Refused
 from gateway.record import Row
+from gateway.tabular import cell_text
 
 FOLLOW_UP = Layout(
     "hypertension_followup",
@@ -203,6 +205,41 @@ def test_big_workbooks_are_streamed_with_the_same_outcome(monkeypatch: pytest.Mo
     monkeypatch.setattr("adapters.sheet.workbook.BIG", 10)
     streamed = read(content)
     assert [(r.fields, r.findings, r.position) for r in streamed] == [(r.fields, r.findings, r.position) for r in whole]
+
+
+def grids(content: bytes) -> list[tuple[str, list[tuple[int, list[str]]]]]:
+    """Sheets with their rows as texts, without blank cells at the end of a row and blank rows."""
+    found = []
+    for grid in workbook(io.BytesIO(content)):
+        rows = [(number, [cell_text(c) or "" for c in cells]) for number, cells in grid.rows]
+        trimmed = [(number, cells[: 1 + max((i for i, c in enumerate(cells) if c), default=-1)]) for number, cells in rows]
+        found.append((grid.name, [(number, cells) for number, cells in trimmed if cells]))
+    return found
+
+
+@pytest.mark.parametrize("constant_memory", [False, True], ids=["shared texts", "texts in the cells"])
+@pytest.mark.parametrize("date_1904", [False, True])
+def test_a_streamed_workbook_shows_what_an_ordinary_one_does(monkeypatch: pytest.MonkeyPatch, constant_memory: bool, date_1904: bool) -> None:
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"constant_memory": constant_memory, "date_1904": date_1904}) as made:
+        formats = [made.add_format({"num_format": code}) for code in ("yyyy-mm-dd", "hh:mm", "[h]:mm", 31, "0.00", "yyyy年m月d日", 14)]
+        sheet = made.add_worksheet("甲")
+        sheet.write_row(0, 0, ["文字", " 两端有空格 ", "a<b&c", "第二行\n", 5.6, 120, -3, 1e20, 0.1 + 0.2, 390000199001011234, True, False])
+        for column, style in enumerate(formats):
+            sheet.write_number(2, column + 1, 45658.25, style)
+            sheet.write_number(3, column + 1, 45658, style)
+        sheet.write_string(4, 27, "AB 列")
+        sheet.write_formula(4, 28, "=1+1", None, 2)
+        if not constant_memory:
+            sheet.write_rich_string(5, 0, "收缩", made.add_format({"bold": True}), "压", "高")
+        made.add_worksheet("藏").hide()
+        made.add_worksheet("乙").write_string(0, 0, "文字")
+        made.add_worksheet("空")
+    whole = grids(file.getvalue())
+    monkeypatch.setattr("adapters.sheet.workbook.BIG", 10)
+    monkeypatch.setattr("adapters.sheet.streamed._HELD", 4)  # texts go to a file
+    assert grids(file.getvalue()) == whole
+    assert [name for name, _ in whole] == ["甲", "乙", "空"]
 
 
 def test_rows_of_one_report_become_one_record() -> None:
