@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import signal
 import sys
+import time
 from contextlib import ExitStack
 
 from gateway.clock import SystemClock
@@ -37,6 +38,9 @@ def main() -> None:
 
 def stopped(seconds: float) -> bool:
     """Waits so long, or until standard input has ended."""
+    if sys.platform == "win32":  # where a pipe cannot be waited for
+        time.sleep(seconds)
+        return False
     return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 
