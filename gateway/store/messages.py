@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import RawIOBase
+from io import BufferedReader, RawIOBase
 from typing import BinaryIO, cast
 
 from sqlalchemy import Select, func, select
@@ -142,7 +142,7 @@ def opened(database: Database, message: StoredMessage, chunk: int) -> bytes | Bi
     """What an adapter's extract function gets: the bytes of a message of one chunk, else a stream over its chunks."""
     if message.size <= chunk:
         return b"".join(content(database, message.id))
-    return cast(BinaryIO, _Stream(database, message))
+    return BufferedReader(_Stream(database, message))  # raw, a read may end with a chunk
 
 
 def find_repeat(database: Database, source: str, digest: str) -> StoredMessage | None:
