@@ -112,7 +112,10 @@ def parse_query(query: str | Iterable[tuple[str, str]]) -> Query:
 
 
 def parse_criterion(name: str, values: tuple[str, ...]) -> Criterion:
-    """A parameter name with modifier and chain, and its values. The rest of a `_has` stands in `modifier`."""
+    """A parameter name with modifier and chain, and its values. The rest of a `_has` stands in `modifier`. Raises Refused for a name that is
+    none, and for NUL, which no value of R4 holds and PostgreSQL takes for no text (https://hl7.org/fhir/R4/datatypes.html#string)."""
+    if any("\0" in value for value in values):
+        raise Refused(Finding("bad-value", "refuse", f"检索参数 {name} 的值里有 NUL 字符(%00); 请去掉", source=name))
     if name.startswith("_has:"):
         return Criterion("_has", name[5:], "", values)
     found = _NAME.fullmatch(name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway.fhir.references import parse_reference
 from gateway.http.call import Call
@@ -38,9 +37,14 @@ def localised(call: Call, body: Any) -> Any:
     """A resource with references to what is here in their relative form. A body that names none of our hosts, as nearly all do, is not
     walked; a host is written without what JSON escapes."""
     own = bases(call)
-    if call.resource is None and not any(urlsplit(base).netloc.encode() in call.body for base in own):
+    if call.resource is None and not any(host(base).encode() in call.body for base in own):
         return body
     return rewritten(body, partial(relative, own))
+
+
+def host(base: str) -> str:
+    """The host and port of an address; a client may have written anything there (`X-Forwarded-Host`)."""
+    return base.partition("://")[2].partition("/")[0]
 
 
 def both(call: Call, value: str) -> str:

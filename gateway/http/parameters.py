@@ -12,8 +12,12 @@ __all__ = ["given", "named_values", "only_known"]
 
 
 def given(call: Call) -> list[tuple[str, str]]:
-    """Parameters of the URL and, of a POST, the primitive ones of its Parameters, as pairs."""
-    return [*call.query, *((name, _text(value)) for name, value in named_values(call) if not isinstance(value, dict | list))]
+    """Parameters of the URL and, of a POST, the primitive ones of its Parameters, as pairs. Problem 400 for NUL, which no value of R4 holds
+    and PostgreSQL takes for no text."""
+    pairs = [*call.query, *((name, _text(value)) for name, value in named_values(call) if not isinstance(value, dict | list))]
+    if any("\0" in value for _, value in pairs):
+        raise Problem(400, "value", "参数值里有 NUL 字符; 请去掉", "A parameter's value holds NUL; leave it out")
+    return pairs
 
 
 def named_values(call: Call) -> list[tuple[str, Any]]:

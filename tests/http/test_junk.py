@@ -54,3 +54,35 @@ def test_a_binary_whose_content_type_no_header_can_hold_is_answered_as_a_resourc
     answer = front.get("/fhir/Binary/odd")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/fhir+json; charset=utf-8")
     assert answer.json()["contentType"] == media
+
+
+@pytest.mark.parametrize("host", ["[::1", "]", "", "a b"])
+def test_a_forwarded_host_that_is_none_changes_nothing_but_links(api: Front, host: str) -> None:
+    answer = api.write("PUT", "/fhir/Basic/hosted", basic(id="hosted"), X_Forwarded_Host=host)
+    assert answer.status_code in (200, 201), answer.text
+
+
+NUL = [
+    ("GET", "/fhir/Patient?name=a%00b"),
+    ("GET", "/fhir/Patient?_id=%00"),
+    ("GET", "/fhir/Patient?identifier=a%00|b"),
+    ("GET", "/fhir/Observation?subject:Patient.name:contains=%00"),
+    ("GET", "/fhir/Patient?_has:Observation:subject:code=%00"),
+    ("GET", "/fhir/Observation/$lastn?patient=Patient/%00"),
+    ("GET", "/fhir/Subscription/$status?id=%00"),
+    ("DELETE", "/fhir/Patient?name=%00"),
+    ("GET", "/fhir?_type=Patient&_tag=%00"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), NUL, ids=[p for _, p in NUL])
+def test_nul_in_a_query_is_refused(api: Front, method: str, path: str) -> None:
+    """PostgreSQL takes it for no text; no value of R4 holds it (https://hl7.org/fhir/R4/datatypes.html#string)."""
+    assert api.call(method, path).status_code == 400
+
+
+def test_nul_in_a_form_criteria_or_a_parameter_is_refused(api: Front) -> None:
+    assert api.call("POST", "/fhir/Patient/_search", b"name=%00", Content_Type="application/x-www-form-urlencoded").status_code == 400
+    assert api.write("POST", "/fhir/Basic", basic(), If_None_Exist="identifier=%00").status_code == 400
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "id", "valueString": "\0"}]}
+    assert api.write("POST", "/fhir/Subscription/$status", asked).status_code == 400
