@@ -65,9 +65,10 @@ def renew(database: Database, id_: str, lease: int, progress: str = "") -> bool:
 
 
 def add(database: Database, id_: str, name: str, n: int, content: bytes) -> None:
-    """Keeps the n-th piece of an output of a job that is in work."""
+    """Keeps the n-th piece of an output of a job that is in work; nothing of one that nobody wants any more."""
     with writing(database) as raw:
-        raw.run("INSERT INTO job_part (job, name, n, content) SELECT id, ?, ?, ? FROM job WHERE id = ?", [name, n, content, id_])
+        if raw.run("UPDATE job SET state = state WHERE id = ? AND state = 'running'", [id_]):  # holds the row: nobody drops it meanwhile
+            raw.insert("job_part", ("job", "name", "n", "content"), [(id_, name, n, content)])
 
 
 def finish(database: Database, id_: str, now: int) -> bool:

@@ -15,11 +15,15 @@ from gateway.http.problems import Problem
 from gateway.http.registry import operation
 from gateway.http.stored import current
 from gateway.store import metas
+from gateway.store.search import Searcher
+from gateway.store.search.guard import Limits
 
 __all__ = ["meta_reply", "said"]
 
 Body = dict[str, Any]
 LISTS = ("profile", "security", "tag")
+UNHURRIED = Limits(rows=1 << 40, seconds=600.0)
+"""A value that no resource carries any more is looked for in all of them, once."""
 
 
 @operation("meta", "system", "type", "instance", definition="http://hl7.org/fhir/OperationDefinition/Resource-meta", lasting=True)
@@ -37,7 +41,7 @@ def _in_use(call: Call) -> Body:
     backend = call.backend
     types = [call.type] if call.type else backend.reads.types()
     metas.look_through(backend.database, types)
-    return metas.in_use(backend.database, backend.searcher, types, call.scope)
+    return metas.in_use(backend.database, Searcher(backend.site.indexer, limits=UNHURRIED), types, call.scope)
 
 
 def meta_reply(meta: Body) -> Reply:
