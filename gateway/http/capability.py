@@ -45,7 +45,7 @@ def statement(base: str, root: str, r4: R4) -> bytes:
         "implementation": {"description": "Yifang FHIR R4 gateway", "url": root},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
+        "patchFormat": ["application/json-patch+json", "application/merge-patch+json", "application/fhir+json", "application/fhir+xml"],
         "rest": [
             {
                 "mode": "server",

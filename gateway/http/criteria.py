@@ -13,7 +13,7 @@ from gateway.http.problems import Problem
 from gateway.store.api.asks import Wrote
 from gateway.store.api.conditions import Conditions
 
-__all__ = ["canonical", "conditions", "fetch", "find", "find_now"]
+__all__ = ["CONTROLS", "canonical", "conditions", "fetch", "find", "find_now"]
 
 CONTROLS = frozenset({"_format", "_pretty", "_summary", "_elements", "_count", "_sort", "_total", "_include", "_revinclude"})
 

@@ -116,3 +116,25 @@ def test_patch_by_fhirpath(client: Any) -> None:
     assert client.execute(f"Patient/{made.id}", method="patch", data=change)["birthDate"] == "1951-02-03"
     made.refresh()
     assert made["meta"]["versionId"] == "2"
+
+
+def test_get_or_create_and_changes_by_criteria(client: Any) -> None:
+    search = client.resources("Patient").search(identifier=f"{SYSTEM}|once")
+    made, created = search.get_or_create(patient(client, "once", active=True))
+    again, twice = search.get_or_create(patient(client, "once"))
+    assert (again.id, created, twice, search.count()) == (made.id, True, False, 1)
+    assert search.patch(birthDate="1960-01-02")["birthDate"] == "1960-01-02"
+    assert search.update(patient(client, "once", active=False))[0]["active"] is False
+    search.delete()
+    assert search.count() == 0
+
+
+def test_patch_and_saving_some_fields(client: Any) -> None:
+    who = patient(client, "patched", active=True, gender="female")
+    who.save()
+    who.patch(gender="male", active=None)
+    assert (who["gender"], "active" in client.get("Patient", who.id)) == ("male", False)
+    who["birthDate"] = "1961-05-06"
+    who.save(fields=["birthDate"])
+    held = client.get("Patient", who.id)
+    assert (held["birthDate"], held["gender"], held["meta"]["versionId"]) == ("1961-05-06", "male", "3")

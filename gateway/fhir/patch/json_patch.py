@@ -14,6 +14,7 @@ from jsonpointer import JsonPointerException
 
 from gateway.fhir.json import Resource
 from gateway.fhir.patch.fault import PatchFault, refused, same_resource
+from gateway.fhir.patch.pruned import pruned
 
 __all__ = ["apply_json_patch"]
 
@@ -36,7 +37,7 @@ def apply_json_patch(resource: Resource, operations: Any) -> Resource:
             raise _told("test 不成立: 那里的值与 value 不相等, 或没有值; 请重新读取资源后再改", number, operation) from None
         except (jsonpatch.JsonPatchException, JsonPointerException, TypeError):
             raise _told("路径在资源里不存在, 或不能在那里这样做; 请核对路径", number, operation) from None
-    return same_resource(resource, _pruned(document))
+    return same_resource(resource, pruned(document))
 
 
 def _patch(operation: Any, number: int) -> jsonpatch.JsonPatch:
@@ -54,15 +55,3 @@ def _patch(operation: Any, number: int) -> jsonpatch.JsonPatch:
 def _told(message: str, number: int, operation: dict[str, Any], code: str = "patch-failed") -> Exception:
     action, path = operation.get("op"), operation.get("path")
     return refused(PatchFault(message, code), number, action[:20] if type(action) is str else "", path if type(path) is str else "")
-
-
-def _pruned(value: Any) -> Any:
-    """Without empty objects and lists, and without lists of primitive extensions that hold nothing."""
-    if type(value) is list:
-        return [pruned for item in value if (pruned := _pruned(item)) not in ({}, [])]
-    if type(value) is not dict:
-        return value
-    made = {name: pruned for name, inside in value.items() if (pruned := _pruned(inside)) not in ({}, [])}
-    for name in [n for n, v in made.items() if n.startswith("_") and type(v) is list and not any(v)]:
-        del made[name]
-    return made

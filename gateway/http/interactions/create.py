@@ -5,8 +5,10 @@ https://hl7.org/fhir/R4/http.html#create
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from gateway.http.call import Call, Reply
-from gateway.http.criteria import canonical, conditions, fetch, find_now
+from gateway.http.criteria import CONTROLS, canonical, conditions, fetch, find_now
 from gateway.http.ids import allot
 from gateway.http.registry import interaction
 from gateway.http.resources import resource_of
@@ -29,8 +31,11 @@ async def create(call: Call) -> Reply:
 
 
 def create_of(call: Call) -> Ask:
-    """What the request asks for."""
+    """What the request asks for. Criteria in the address mean the same as If-None-Exist: some clients send them there (fhirpy's
+    `get_or_create`), and what was passed over would make a duplicate."""
     wanted = call.headers.get("if-none-exist")
+    if wanted is None and any(name not in CONTROLS for name, _ in call.query):
+        wanted = urlencode(call.query)
     return Ask("create", call.type, allot(), resource_of(call), minted=True, criteria="" if wanted is None else canonical(wanted))
 
 

@@ -1,4 +1,4 @@
-"""A change of parts of a resource: JSON Patch or FHIRPath Patch.
+"""A change of parts of a resource: JSON Patch, FHIRPath Patch or JSON Merge Patch.
 
 https://hl7.org/fhir/R4/http.html#patch
 """
@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.errors import Refused
 from gateway.fhir.json import decode
-from gateway.fhir.patch import apply_fhirpath_patch, apply_json_patch
+from gateway.fhir.patch import apply_fhirpath_patch, apply_json_patch, apply_merge_patch
 from gateway.http.call import Call, Reply
 from gateway.http.criteria import canonical, find_now
 from gateway.http.negotiate import media_of, parsed
@@ -29,7 +29,7 @@ from gateway.store.api.asks import Ask, Denied
 
 __all__ = ["TRIES", "conditional_patch", "patch", "patch_of"]
 
-JSON_PATCH = "application/json-patch+json"
+JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 TRIES = 8
 """A resource that others change meanwhile is read and patched again so often, when the client named no version."""
 Body = dict[str, Any]
@@ -85,15 +85,28 @@ def _change(call: Call) -> Callable[[Body], Body]:
     """What the body does to a resource. Problem 415 for another media type."""
     if call.resource is not None:
         return _of_entry(call.resource)
-    media = call.header("content-type").partition(";")[0].strip().lower()
-    if media == JSON_PATCH:
-        operations = _operations(call.body)
-        return lambda resource: apply_json_patch(resource, operations)
+    media = _meant(call)
+    if media in (JSON_PATCH, MERGE_PATCH):
+        change = _json(call.body)
+        apply = apply_json_patch if media == JSON_PATCH else apply_merge_patch
+        return lambda resource: apply(resource, change)
     if media_of(call.header("content-type")) in ("json", "xml"):
         parameters = parsed(call)
         return lambda resource: apply_fhirpath_patch(resource, parameters)
-    zh = f"PATCH 的请求体应为 {JSON_PATCH}, 或 FHIR 的 Parameters(FHIRPath Patch)"
-    raise Problem(415, "not-supported", zh, f"The body of a PATCH should be {JSON_PATCH}, or Parameters in a FHIR format (FHIRPath Patch)")
+    zh = f"PATCH 的请求体应为 {JSON_PATCH}、{MERGE_PATCH}, 或 FHIR 的 Parameters(FHIRPath Patch)"
+    en = f"The body of a PATCH should be {JSON_PATCH}, {MERGE_PATCH}, or Parameters in a FHIR format (FHIRPath Patch)"
+    raise Problem(415, "not-supported", zh, en)
+
+
+def _meant(call: Call) -> str:
+    """The media type of the body; plain `application/json` is what its content is: a list of operations, or an object that is no resource."""
+    media = call.header("content-type").partition(";")[0].strip().lower()
+    if media != "application/json":
+        return media
+    body = _json(call.body)
+    if type(body) is list:
+        return JSON_PATCH
+    return MERGE_PATCH if type(body) is dict and "resourceType" not in body else media
 
 
 def _of_entry(resource: Body) -> Callable[[Body], Body]:
@@ -101,7 +114,7 @@ def _of_entry(resource: Body) -> Callable[[Body], Body]:
     if resource.get("resourceType") != "Binary":
         return lambda target: apply_fhirpath_patch(target, resource)
     try:
-        operations = _operations(base64.b64decode(str(resource.get("data", "")), validate=True))
+        operations = _json(base64.b64decode(str(resource.get("data", "")), validate=True))
     except (binascii.Error, ValueError):
         raise Problem(
             400, "structure", "Binary.data 应为 base64 的 JSON Patch", "Binary.data should be a JSON Patch in base64", "Binary.data"
@@ -109,7 +122,7 @@ def _of_entry(resource: Body) -> Callable[[Body], Body]:
     return lambda target: apply_json_patch(target, operations)
 
 
-def _operations(body: bytes) -> Any:
+def _json(body: bytes) -> Any:
     try:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -21,7 +21,7 @@ __all__ = ["document"]
 
 Json = dict[str, Any]
 WORDS = {"i": "{id}", "v": "{version}", "C": "{member}"}
-JSON_PATCH = "application/json-patch+json"
+JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
 ABOUT = """县域医共体的 FHIR R4 网关。`GET` 能读的 FHIR 地址也应答 `HEAD`。错误一律是 OperationOutcome, 中文说明(`Accept-Language: en` 时为英文)。
 `GET /openapi.json?type=Patient,Observation` 给出这些类型各自的地址、检索参数与元素。详见 docs/api.md。
@@ -125,7 +125,7 @@ def _body(called: Interaction | Operation, method: str, type_: str) -> Json:
     if called.code.startswith("search"):
         return {FORM: {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}}
     if method == "PATCH":
-        return {JSON_PATCH: {"schema": referred("JsonPatch")}} | _both(referred("Parameters"))
+        return {JSON_PATCH: {"schema": referred("JsonPatch")}, MERGE_PATCH: {"schema": {"type": "object"}}} | _both(referred("Parameters"))
     if called.handle.__name__ == "bundle":
         return _both(referred("Requests"))
     native = {"*/*": {"schema": {"type": "string", "format": "binary"}}} if type_ == "Binary" else {}
