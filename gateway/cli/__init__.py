@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gateway import __version__
-from gateway.cli import data, demo, index, maps, operate, subscriptions
+from gateway.cli import data, demo, index, maps, operate, subscriptions, validate
 from gateway.errors import Conflict, MapError, TransientError, YifangError
 from gateway.log import place
 
@@ -50,6 +50,7 @@ data.add(app)
 maps.add(app)
 index.add(app)
 subscriptions.add(app)
+validate.add(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from gateway.fhir.references import parse_reference
 from gateway.fhir.shape import XHTML, Slot
 from gateway.fhir.xhtml import BadNarrative, parse_div
 
-__all__ = ["LOCAL", "Fault", "Faults", "below", "coding_fault", "fault", "narrative", "primitive", "primitive_test", "reference", "shown"]
+__all__ = ["LOCAL", "Fault", "Faults", "below", "coding_fault", "fault", "narrative", "primitive", "primitive_test", "reference", "shown", "unshaped"]
 
 Fault = tuple[str, str, str, Severity]
 """(path below the value, code, message without place, severity); the path begins with a dot or a bracket, or is empty."""
@@ -43,6 +43,14 @@ _CONTENT = etree.XPath("boolean(normalize-space(.)) or boolean(.//h:img)", names
 def fault(code: str, message: str, path: str = "") -> list[Fault]:
     """One fault."""
     return [(path, code, message, "refuse")]
+
+
+_UNSHAPED = frozenset({"wrong-shape", "unknown-type", "unknown-element", "bad-value", "too-deep"})
+
+
+def unshaped(faults: Iterable[Fault]) -> bool:
+    """Whether a fault says that a value has not the shape of its type, so that rules cannot read it."""
+    return any(code in _UNSHAPED for _, code, _, _ in faults)
 
 
 def below(faults: Iterable[Fault], step: str) -> list[Fault]:

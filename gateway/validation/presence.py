@@ -1,0 +1,134 @@
+"""Invariants without FHIRPath's collections: presence, absence, counts and comparison with literals, as look-ups in one JSON object.
+
+http://hl7.org/fhirpath/N1/#boolean-logic. `quick` gives None for whatever needs more; the general evaluation then takes over, with the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.fhir.shape import Shape
+from gateway.validation.fhirpath.items import named_slots
+from gateway.validation.fhirpath.syntax import Binary, Call, Expression, Literal, Member, This, parse
+
+__all__ = ["Quick", "quick"]
+
+Quick = Callable[[dict[str, Any]], bool | None]
+"""Whether it is true of the object; None when it is open (a comparison with what is not there)."""
+Values = Callable[[dict[str, Any]], list[Any]]
+
+
+def quick(expression: str, shape: Shape) -> Quick | None:
+    """The test of an object of this shape; None when the expression needs more than look-ups."""
+    return _test(parse(expression), shape)
+
+
+def _test(tree: Expression, shape: Shape) -> Quick | None:
+    match tree:
+        case Binary("and" | "or" | "implies" | "xor" as operator, left, right):
+            a, b = _test(left, shape), _test(right, shape)
+            return None if a is None or b is None else _LOGIC[operator](a, b)
+        case Binary("=" | "!=" as operator, left, Literal(value, type_)) if type_ in ("string", "boolean", "integer"):
+            return _compared(left, value, shape, operator == "=")
+        case Call(on, "not", ()):
+            inner = _test(on, shape)
+            return None if inner is None else _not(inner)
+        case Call(on, "exists", ()):
+            return _present(on, shape)
+        case Call(on, "empty", ()):
+            found = _present(on, shape)
+            return None if found is None else _not(found)
+        case _:
+            return None
+
+
+def _step(tree: Expression, shape: Shape) -> str | None:
+    """The name of a single step from the focus; None for anything else."""
+    if isinstance(tree, Member) and isinstance(tree.on, Member) and isinstance(tree.on.on, This) and tree.on.name == shape.name:
+        return tree.name  # `Appointment.status`
+    if isinstance(tree, Member) and isinstance(tree.on, This) and not tree.name[0].isupper():
+        return tree.name
+    return None
+
+
+def _names(tree: Expression, shape: Shape) -> list[str] | None:
+    """The JSON names under which a single step finds something."""
+    name = _step(tree, shape)
+    if name is None:
+        return None
+    return [n for s in named_slots(shape, name) for n in ((s.name, f"_{s.name}") if s.kind == "primitive" else (s.name,))]
+
+
+def _present(tree: Expression, shape: Shape) -> Quick | None:
+    names = _names(tree, shape)
+    if names is None:
+        return None
+    if len(names) == 1:
+        only = names[0]
+        return lambda value: only in value
+    if len(names) == 2:
+        first, second = names
+        return lambda value: first in value or second in value
+    absent = frozenset(names).isdisjoint
+    return lambda value: not absent(value)
+
+
+def _compared(tree: Expression, literal: Any, shape: Shape, wanted: bool) -> Quick | None:
+    """`status = 'x'` of an element that occurs once."""
+    name = _step(tree, shape)
+    slots = named_slots(shape, name) if name is not None else ()
+    if len(slots) != 1 or slots[0].kind != "primitive" or slots[0].many:
+        return None
+    own = slots[0].name
+
+    def compare(value: dict[str, Any]) -> bool | None:
+        held = value.get(own)
+        return None if held is None else (held == literal) is wanted
+
+    return compare
+
+
+def _not(test: Quick) -> Quick:
+    def negated(value: dict[str, Any]) -> bool | None:
+        found = test(value)
+        return None if found is None else not found
+
+    return negated
+
+
+def _and(a: Quick, b: Quick) -> Quick:
+    def both(value: dict[str, Any]) -> bool | None:
+        first = a(value)
+        if first is False:
+            return False
+        second = b(value)
+        return False if second is False else None if first is None or second is None else True
+
+    return both
+
+
+def _or(a: Quick, b: Quick) -> Quick:
+    def either(value: dict[str, Any]) -> bool | None:
+        first = a(value)
+        if first:
+            return True
+        second = b(value)
+        return True if second else None if first is None or second is None else False
+
+    return either
+
+
+def _implies(a: Quick, b: Quick) -> Quick:
+    return _or(_not(a), b)
+
+
+def _xor(a: Quick, b: Quick) -> Quick:
+    def one_of(value: dict[str, Any]) -> bool | None:
+        first, second = a(value), b(value)
+        return None if first is None or second is None else first is not second
+
+    return one_of
+
+
+_LOGIC = {"and": _and, "or": _or, "implies": _implies, "xor": _xor}

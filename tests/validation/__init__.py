@@ -1,0 +1,1 @@
+"""Tests of the validator, and its comparison with HAPI's."""
