@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from gateway.clock import Clock
 from gateway.http.answering import failed, settled
 from gateway.http.call import ADDRESS, Call, Reply
 from gateway.http.entries import answered, response
@@ -40,7 +41,7 @@ class Tasks:
 
     def __init__(self, site: Site) -> None:
         self.database = site.database
-        self.clock = site.clock
+        self.clock: Clock = site.clock
         self.chunk = site.config.store.chunk
         http = site.config.http
         self.bounds = Bounds(http.async_running, http.async_kept, int(http.async_hours * 3600 * SECOND))

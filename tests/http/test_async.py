@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
+from gateway.clock import SetClock
 from gateway.config import token_hash
 from gateway.http.app import Guard, create_app
 from gateway.http.callers import DEMO
@@ -173,12 +175,14 @@ def test_the_answer_outlives_the_process_and_what_was_in_work_is_told_as_interru
 
 @pytest.fixture(scope="module")
 def two(opened: Opened) -> Front:
-    """A gateway with two clients, who may have two requests in work and one answer kept; it keeps them for a second."""
+    """A gateway with two clients, each of whom may have two requests in work and two answers kept, for an hour."""
     clients = [{"name": n, "organisation": "Y1", "role": "clinician", "token_sha256": token_hash(n)} for n in ("one", "other")]
-    return opened(client=clients, http={"async_running": 2, "async_kept": 2, "async_hours": 1.5 / 3600})
+    return opened(client=clients, http={"async_running": 2, "async_kept": 2, "async_hours": 1})
 
 
 def test_only_who_asked_may_see_it_and_only_so_many_at_a_time_and_for_so_long(two: Front) -> None:
+    assert isinstance(two.app, Guard)
+    clock = two.app.fhir.backend.tasks.clock = SetClock(datetime.now(UTC))
     with listening(two) as base, httpx.Client(base_url=base) as client:
         one, other = ({"Authorization": f"Bearer {name}"} for name in ("one", "other"))
         with held(two):
@@ -194,7 +198,7 @@ def test_only_who_asked_may_see_it_and_only_so_many_at_a_time_and_for_so_long(tw
         assert {fetched(client, place, **one).status_code for place in (first, second)} == {200}
         assert client.get("/Basic", headers=LATER | one).status_code == 202
         assert sorted(client.get(place, headers=one).status_code for place in (first, second)) == [200, 404]
-        time.sleep(1.6)
+        clock.advance(timedelta(hours=1))
         assert {client.get(place, headers=one).status_code for place in (first, second)} == {404}
 
 
