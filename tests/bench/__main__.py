@@ -2,6 +2,7 @@
 
 python -m tests.bench [message document mllp api search inserts follow-up memory commands] [--quick] [--rounds N] [--messages N]
     [--sizes N,N] [--requests N] [--rows N]
+    [--keep WHERE]
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sizes", help="resources at which inserts and searches are measured, e.g. 100000,1000000")
     parser.add_argument("--requests", type=int, help="posts of one burst to the API; its other bursts follow from it")
     parser.add_argument("--rows", type=int, help="follow-up rows")
+    parser.add_argument("--keep", default="", help="where filled databases of the search bench stay (a folder; on PostgreSQL a name's beginning)")
     parser.add_argument("--output", type=Path, default=BUILD / "bench.json")
     asked = parser.parse_args()
     rounds, messages, sizes, rows, requests = (5, 150, "10000,20000", 1000, 400) if asked.quick else (15, 1000, "100000,1000000", 10_000, 2000)
@@ -58,7 +60,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "memory": lambda asked: memory.memory(*((40, 25) if asked.quick else (200, 65)), BUILD),
     "mllp": lambda asked: mllp.traffic(asked.messages, asked.bursts, BUILD),
     "api": lambda asked: api.api(asked.requests, asked.bursts, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
-    "search": lambda asked: searching.search(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
+    "search": lambda asked: searching.search(asked.sizes, BUILD, asked.keep, lambda text: out.print(f"[dim]{text}[/]")),
     "inserts": lambda asked: inserts.inserts(asked.sizes, BUILD, lambda text: out.print(f"[dim]{text}[/]")),
 }
 

@@ -1,98 +1,107 @@
-"""Searches at two sizes of the store, through `Searcher.search` on the embedded database (or the PostgreSQL of YIFANG_TEST_POSTGRES).
+"""Searches at several sizes of the store, through `Searcher.search` on the embedded database (or the PostgreSQL of YIFANG_TEST_POSTGRES).
 
-A county in small: for every 200 resources one resident, with 160 results of 8 items, and Tasks of which one in a hundred is requested.
-Thirty in a hundred results are written a second time, as a corrected version, after all are there; the index is merged but for the last
-commits. Figures are milliseconds of a search by the clock, and of its processor time; each size is asked the same questions.
+The county of `county.py` is asked the same questions at each size. Figures are milliseconds of a search by the clock; the growth from size
+to size is of processor time. `keep` is a folder (and, on PostgreSQL, a name of databases) where a filled store is left for the next run.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import make_url, text
 
 from gateway.fhir.query import parse_query
 from gateway.store.database import Database
-from gateway.store.index.keys import default_indexer
-from gateway.store.index.write import START, IndexRow, IndexWriter
-from gateway.store.raw import Raw
+from gateway.store.index.keys import FORMAT, default_indexer
 from gateway.store.scope import Scope
 from gateway.store.search import Searcher
+from tests.bench import county
 from tests.bench.measure import Figure
 
-RESIDENT = 200
-"""Resources for each resident."""
-ITEMS = ("718-7", "4548-4", "2339-0", "2160-0", "1742-6", "1920-8", "2085-9", "2571-8")
-COMMIT = 1000
-BEGAN, STEP = 1_700_000_000_000_000, 20_000
 ROUNDS = 60
-SURNAMES, GIVEN = "欧阳司徒上官诸葛东方赵钱孙李周吴郑王", "澄清明远志成文思和静安宁"
-COLUMNS = ("rid", "type", "id", "version", "seq", "time", "deleted", "custodian", "content")
 LIMIT = 50.0
 """ms that no question may take in the middle."""
+VILLAGE = 60
+"""Residents of a village doctor."""
 
-QUESTIONS: dict[str, tuple[str, str]] = {
-    "patient + code + date, 20 rows": ("Observation", "patient=p{p}&code=http://loinc.org|{c}&date=ge2025-01-01&_count=20"),
-    "Task?status=requested": ("Task", "status=requested&_count=20"),
-    "string prefix": ("Patient", "name={n}&_count=20"),
-    "_lastUpdated=gt": ("Observation", "_lastUpdated=gt2023-11-14T22:14:00Z&_sort=_lastUpdated&_count=20"),
-    "patient, _total": ("Observation", "patient=p{p}&_total=accurate&_count=20"),
-    "code, _total": ("Observation", "code={c}&_total=accurate&_count=20"),
-    "status, _total": ("Task", "status=requested&_total=accurate&_count=20"),
-    "code + status that few have": ("Observation", "code={c}&status=corrected&_count=20"),
-    "chain": ("Observation", "patient.identifier=urn:card|{p}&code={c}&_count=20"),
-    "_include": ("Observation", "patient=p{p}&code={c}&_include=Observation:patient&_count=20"),
+
+class Question(NamedTuple):
+    """A search: {p} is a resident, {v} as many as a village has, {c} an item, {n} the beginning of a name. limit: ms in the middle."""
+
+    type: str
+    query: str
+    limit: float = LIMIT
+
+
+QUESTIONS: dict[str, Question] = {
+    "patient + code + date, 20 rows": Question("Observation", "patient=p{p}&code=http://loinc.org|{c}&date=ge2025-01-01&_count=20"),
+    "code + date, 20 rows": Question("Observation", "code=http://loinc.org|{c}&date=ge2025-06-01&_count=20"),
+    "Task?status=requested": Question("Task", "status=requested&_count=20"),
+    "Task?status=requested, newest change first": Question("Task", "status=requested&_sort=-_lastUpdated&_count=20"),
+    "string prefix": Question("Patient", "name={n}&_count=20"),
+    "_lastUpdated=gt": Question("Observation", "_lastUpdated=gt2023-11-14T22:14:00Z&_sort=_lastUpdated&_count=20"),
+    "patient, _total": Question("Observation", "patient=p{p}&_total=accurate&_count=20"),
+    "code, _total": Question("Observation", "code={c}&_total=accurate&_count=20"),
+    "system|code, _total": Question("Observation", "code=http://loinc.org|{c}&_total=accurate&_count=20"),
+    "code + date, _total": Question("Observation", "code={c}&date=ge2025-03-05&_total=accurate&_count=20"),
+    "status, _total": Question("Task", "status=requested&_total=accurate&_count=20"),
+    "type, _total": Question("Observation", "_total=accurate&_count=20"),
+    "code + status that few have": Question("Observation", "code={c}&status=corrected&_count=20"),
+    "code + status that few have, _total": Question("Observation", "code={c}&status=corrected&_total=accurate&_count=20"),
+    "village + code": Question("Observation", "patient={v}&code=http://loinc.org|{c}&_count=20", 20.0),
+    "village + code, _total": Question("Observation", "patient={v}&code=http://loinc.org|{c}&_total=accurate&_count=20"),
+    "chain": Question("Observation", "patient.identifier=urn:card|{p}&code={c}&_count=20"),
+    "_include": Question("Observation", "patient=p{p}&code={c}&_include=Observation:patient&_count=20"),
 }
 
 
-def search(sizes: Sequence[int], build: Path, say: Callable[[str], None]) -> list[Figure]:
-    """Two figures for each question and size: the middle and the 99th of a hundred; from the second size on, against the first."""
+def search(sizes: Sequence[int], build: Path, keep: str, say: Callable[[str], None]) -> list[Figure]:
+    """A figure for each question and size: the middle and the 99th of a hundred; from the second size on, the first question's growth."""
     figures: list[Figure] = []
     first: dict[str, float] = {}
     for size in sizes:
-        folder = build / "search"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        database, close = _database(folder)
-        fill(database, size, say)
-        searcher, scope = Searcher(default_indexer()), Scope.all("bench")
-        for name in QUESTIONS:
-            spent, worked = _asked(database, searcher, scope, name, size)
-            middle, late = statistics.median(spent), sorted(spent)[int(len(spent) * 0.99)]
-            before = first.setdefault(name, statistics.median(worked))
-            ratio = statistics.median(worked) / before
-            grown = size != sizes[0]
-            note = f"p99 {late:.1f} ms; processor {statistics.median(worked):.2f} ms"
-            figures.append(Figure(f"{name} at {size:,}", "ms", middle, None, None, f"≤ {LIMIT:g} ms", middle <= LIMIT, note))
-            if grown and name == next(iter(QUESTIONS)):
-                worked_note = "processor time, against the first size"
-                figures.append(Figure(f"{name}: growth", "ms", statistics.median(worked), before, ratio, "≤ 1.5×", ratio <= 1.5, worked_note))
-        close()
-        shutil.rmtree(folder)
+        database, close = _county(size, build / "search", keep, say)
+        try:
+            figures.append(_size(database, size))
+            searcher, scope = Searcher(default_indexer()), Scope.all("bench")
+            for name, question in QUESTIONS.items():
+                spent, worked = _asked(database, searcher, scope, name, size)
+                middle, late = statistics.median(spent), sorted(spent)[int(len(spent) * 0.99)]
+                work = statistics.median(worked)
+                note = f"p99 {late:.1f} ms; processor {work:.2f} ms"
+                figures.append(
+                    Figure(f"{name} at {size:,}", "ms", middle, target=f"≤ {question.limit:g} ms", met=middle <= question.limit, note=note)
+                )
+                before = first.setdefault(name, work)
+                if size != sizes[0] and name == next(iter(QUESTIONS)):
+                    ratio = work / before
+                    note = "processor time, against the first size"
+                    figures.append(Figure(f"{name}: growth", "ms", work, before, ratio, "≤ 1.5×", ratio <= 1.5, note))
+        finally:
+            close()
     return figures
 
 
 def _asked(database: Database, searcher: Searcher, scope: Scope, name: str, size: int) -> tuple[list[float], list[float]]:
     """ms of a question by the clock and of the processor, over residents and items drawn alike at every size."""
-    type_, pattern = QUESTIONS[name]
+    question = QUESTIONS[name]
     drawn = random.Random(name)
     spent: list[float] = []
     worked: list[float] = []
+    residents = size // county.RESIDENT
     for n in range(ROUNDS + 5):
-        resident = drawn.randrange(size // RESIDENT)
-        query = parse_query(pattern.format(p=resident, c=drawn.choice(ITEMS), n=_name(resident)[:2]))
+        resident = drawn.randrange(residents)
+        village = ",".join(f"p{drawn.randrange(residents)}" for _ in range(VILLAGE))
+        query = parse_query(question.query.format(p=resident, v=village, c=drawn.choice(county.ITEMS), n=county.name_of(resident)[:2]))
         began, clock = time.perf_counter(), time.thread_time()
         with database.engine.connect() as connection:
-            page = searcher.search(connection, type_, query, scope)
+            page = searcher.search(connection, question.type, query, scope)
         if n >= 5:  # before, caches fill
             spent.append((time.perf_counter() - began) * 1000)
             worked.append((time.thread_time() - clock) * 1000)
@@ -100,126 +109,97 @@ def _asked(database: Database, searcher: Searcher, scope: Scope, name: str, size
     return spent, worked
 
 
-def _database(folder: Path) -> tuple[Database, Callable[[], None]]:
-    """An empty, migrated database and what takes it away."""
+def _size(database: Database, size: int) -> Figure:
+    """What the filled database takes on disk."""
+    statement = "SELECT pg_database_size(current_database())"
+    if database.dialect == "sqlite":
+        statement = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    with database.engine.connect() as connection:
+        held = int(connection.execute(text(statement)).scalar_one())
+    return Figure(f"database of {size:,} resources", "MB", held / 1e6, note=f"{held / size:.0f} bytes a resource; {database.dialect}")
+
+
+def _county(size: int, folder: Path, keep: str, say: Callable[[str], None]) -> tuple[Database, Callable[[], None]]:
+    """The filled database, of a former run where one was kept, and what ends with it."""
+    name = f"county_{size}_{FORMAT}"
     named = os.environ.get("YIFANG_TEST_POSTGRES")
-    if named is None:
-        database = Database(make_url(f"sqlite:///{folder}/yifang.sqlite3"))
+    place = _Sqlite(Path(keep) if keep else folder, name) if named is None else _Postgres(named, f"{keep}_{name}" if keep else name)
+    if not (keep and place.is_there()):
+        place.prepare()
+        began = time.monotonic()
+        database = Database(place.building)
         database.migrate()
-        return database, database.close
-    admin = Database(make_url(named))
-    name = f"bench_{uuid4().hex}"
-    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    database = Database(make_url(named).set(database=name))
-    database.migrate()
+        county.fill(database, size, say)
+        database.close()
+        place.built()
+        say(f"{size:,} resources filled in {time.monotonic() - began:.0f} s")
+    database = Database(place.url)
 
     def close() -> None:
         database.close()
-        with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(f"DROP DATABASE {name}"))
-        admin.close()
+        if not keep:
+            place.clear()
 
     return database, close
 
 
-def fill(database: Database, size: int, say: Callable[[str], None]) -> None:
-    """Writes `size` resources and their corrections with the writer's own statements, without its messages and records."""
-    writer, rid = IndexWriter(database.dialect), 0
-    bodies = _resources(size)
-    corrected: list[int] = []
-    drawn = random.Random(7)
-    while part := [body for _, body in zip(range(COMMIT), bodies, strict=False)]:
-        with database.transaction() as cursor:
-            rows = []
-            for body in part:
-                rid += 1
-                rows.append(_row(rid, body))
-                if body["resourceType"] == "Observation" and drawn.random() < 0.3:
-                    corrected.append(rid)
-            _insert(Raw(cursor, database.dialect), rows)
-            writer.add(cursor, [_indexed(rid, body) for rid, body in zip(range(rid - len(part) + 1, rid + 1), part, strict=True)])
-        if rid % 50_000 == 0:
-            merge(database, writer)
-            say(f"{rid:,} resources")
-    again = dict(_numbered(size, set(corrected)))
-    for start in range(0, len(corrected), COMMIT):
-        turn = corrected[start : start + COMMIT]
-        versions = [(rid, again[rid] | {"status": "corrected"} if rid % 97 == 0 else again[rid]) for rid in turn]
-        with database.transaction() as cursor:
-            writer.update(cursor, [_indexed(rid, body) for rid, body in versions])
-        if start % 50_000 == 0:
-            merge(database, writer)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+class _Sqlite:
+    """A file; one that is not filled yet has another name."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file, self._part = folder / f"{name}.sqlite3", folder / f"{name}.part"
+        self.url, self.building = make_url(f"sqlite:///{self._file}"), make_url(f"sqlite:///{self._part}")
+
+    def is_there(self) -> bool:
+        """Whether it is filled."""
+        return self._file.exists()
+
+    def prepare(self) -> None:
+        """Takes away what an interrupted run left."""
+        self.clear()
+
+    def built(self) -> None:
+        """It is filled."""
+        self._part.rename(self._file)
+
+    def clear(self) -> None:
+        """Takes it away."""
+        for file in (self._file, self._part):
+            for end in ("", "-wal", "-shm"):
+                file.with_name(file.name + end).unlink(missing_ok=True)
 
 
-def merge(database: Database, writer: IndexWriter) -> None:
-    """A round of the index merge, in its own small steps."""
-    after: Any = START
-    while after is not None:
-        with database.transaction() as cursor:
-            after = writer.merge_step(cursor, 20_000, after)
+class _Postgres:
+    """A database of a server; one that is not filled yet has another name."""
 
+    def __init__(self, server: str, name: str) -> None:
+        self._server, self._name, self._part = make_url(server), name, f"{name}_part"
+        self.url, self.building = self._server.set(database=name), self._server.set(database=self._part)
 
-def _numbered(size: int, wanted: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    return ((rid, body) for rid, body in enumerate(_resources(size), 1) if rid in wanted)
+    def _run(self, statement: str) -> Any:
+        admin = Database(self._server)
+        try:
+            with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                done = connection.execute(text(statement))
+                return done.scalar() if done.returns_rows else None
+        finally:
+            admin.close()
 
+    def is_there(self) -> bool:
+        """Whether it is filled."""
+        return bool(self._run(f"SELECT count(*) FROM pg_database WHERE datname = '{self._name}'"))
 
-def _row(rid: int, body: dict[str, Any]) -> tuple[Any, ...]:
-    return rid, body["resourceType"], body["id"], 1, rid, BEGAN + rid * STEP, False, "390121", orjson.dumps(body)
+    def prepare(self) -> None:
+        """Makes an empty one to fill."""
+        self.clear()
+        self._run(f"CREATE DATABASE {self._part}")
 
+    def built(self) -> None:
+        """It is filled."""
+        self._run(f"ALTER DATABASE {self._part} RENAME TO {self._name}")
 
-def _indexed(rid: int, body: dict[str, Any]) -> IndexRow:
-    return IndexRow(rid, body["resourceType"], BEGAN + rid * STEP, default_indexer().entries(body["resourceType"], body))
-
-
-def _insert(raw: Raw, rows: Sequence[tuple[Any, ...]]) -> None:
-    raw.insert("resource", COLUMNS, rows)
-
-
-def _name(resident: int) -> str:
-    drawn = random.Random(resident)
-    return drawn.choice(SURNAMES) + drawn.choice(GIVEN) + drawn.choice(GIVEN)
-
-
-def _resources(size: int) -> Iterator[dict[str, Any]]:
-    """The county, resident by resident, in order of time."""
-    drawn = random.Random(1)
-    n = 0
-    for resident in range(size // RESIDENT):
-        subject = {"reference": f"Patient/p{resident}"}
-        yield _patient(resident)
-        for _ in range(RESIDENT - 1):
-            n += 1
-            day = f"2025-{drawn.randrange(12) + 1:02}-{drawn.randrange(28) + 1:02}T08:{n % 60:02}:00+08:00"
-            if n % 5 == 0:
-                status = "requested" if n % 500 == 0 else drawn.choice(("accepted", "completed", "in-progress"))
-                yield {"resourceType": "Task", "id": f"t{n}", "status": status, "intent": "order", "for": subject, "authoredOn": day}
-            else:
-                yield _observation(n, subject, ITEMS[n % len(ITEMS)], day, drawn.randrange(300) / 10)
-
-
-def _patient(resident: int) -> dict[str, Any]:
-    return {
-        "resourceType": "Patient",
-        "id": f"p{resident}",
-        "identifier": [{"system": "urn:card", "value": str(resident)}],
-        "name": [{"text": _name(resident)}],
-        "gender": "female" if resident % 2 else "male",
-        "birthDate": f"{1940 + resident % 60}-03-02",
-    }
-
-
-def _observation(n: int, subject: dict[str, str], item: str, day: str, value: float) -> dict[str, Any]:
-    category = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}
-    return {
-        "resourceType": "Observation",
-        "id": f"o{n}",
-        "status": "final",
-        "category": [category],
-        "code": {"coding": [{"system": "http://loinc.org", "code": item}]},
-        "subject": subject,
-        "effectiveDateTime": day,
-        "valueQuantity": {"value": value, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"},
-    }
+    def clear(self) -> None:
+        """Takes it away."""
+        for name in (self._name, self._part):
+            self._run(f"DROP DATABASE IF EXISTS {name}")

@@ -1,6 +1,7 @@
 """Encoders: the values of one element become keys, intervals or texts (https://hl7.org/fhir/R4/search.html#ptypes).
 
-Tokens: forms `code` (posted), `both` (system|code) and `system` (system|). References: `Type/id` or the absolute URL, and the identifier.
+Tokens: forms `code` (posted), `both` (system|code; posted of a main code) and `system` (system|). References: `Type/id` or the absolute
+URL, and the identifier.
 Every value also gives the key that says its slot is present. All slots of an element are filled at once: what comes again and again
 (codes, units, the patient of a report's results) is worked out once for all of them, as packed keys, and kept.
 """
@@ -81,8 +82,9 @@ def _token(keys: Keys, uses: Sequence[Use]) -> Encode:
             if system:
                 whole.append(keys.key(slot.name, "system", system))
             if code is not None:
-                (posted if slot.posted else both).append(keys.key(slot.name, "code", code))
-                both.append(keys.key(slot.name, "both", system, code))
+                drives = slot.posted and code not in slot.usual
+                (posted if drives else both).append(keys.key(slot.name, "code", code))
+                (posted if drives and slot.whole else both).append(keys.key(slot.name, "both", system, code))
         return tuple(posted), tuple(packed(part) for part in (both, whole) if part)
 
     @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gateway.store.index.keys import Plan
 from gateway.store.index.match.row import Condition, Driver, PostingRange, Row
 from gateway.store.index.spans import HIGHEST, LOWEST
+from gateway.store.index.statements import Demand, Needles
 from gateway.store.search.order import Order
 
 __all__ = ["Part", "Question"]
@@ -45,11 +46,12 @@ def _meet(spans: Iterable[tuple[int, int]]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Part:
-    """The search in one type. ids: the only ones that can match, None when that is not said."""
+    """The search in one type. ids: the only ones that can match, None when that is not said. rarest: the postings to stream, once chosen."""
 
     plan: Plan
     conditions: list[Condition] = field(default_factory=list)
     ids: set[str] | None = None
+    rarest: list[PostingRange] | None = None
 
     def only(self, ids: set[str]) -> None:
         """Nothing else can match."""
@@ -65,40 +67,80 @@ class Part:
         for condition in self.conditions:
             if condition.driver is not None:
                 yield bounds.narrowed(condition.driver, self.plan)
-        yield bounds.narrowed([PostingRange(self.plan.type_key), PostingRange(self.plan.type_key | 1)], self.plan)
+        yield self.whole()
 
-    def ranges(self, by: str) -> list[PostingRange]:
-        """The postings to stream, in order of `t` or `time`: of the first value that has few enough keys, else of the whole type."""
-        if by == "time":
-            return [PostingRange(self.plan.updated_key, *_Bounds.of(self.conditions).written)]
-        for driver in self.drivers():
-            ranges = [r for r in driver if isinstance(r, PostingRange) and r.key != self.plan.updated_key]
-            if len(ranges) == len(driver) and len(ranges) <= STREAMS:
-                return ranges
-        raise AssertionError("the whole type is always the last driver")
+    def whole(self) -> list[PostingRange]:
+        """All postings of the type, narrowed by dates."""
+        return _postings(_Bounds.of(self.conditions).narrowed([PostingRange(self.plan.type_key), PostingRange(self.plan.type_key | 1)], self.plan))
 
-    def needles(self, driver: Driver) -> list[tuple[int, ...]]:
-        """Keys that the rows of a driver must have besides: what the engine can leave out by itself."""
-        driven = {r.key & ~1 for r in driver if isinstance(r, PostingRange)}
+    def written(self) -> list[PostingRange]:
+        """The postings of the type in the order of the time of writing."""
+        return [PostingRange(self.plan.updated_key, *_Bounds.of(self.conditions).written)]
+
+    def streams(self) -> list[list[PostingRange]]:
+        """Drivers whose postings stand in the order of t. None of them is the type itself, whose postings are always more."""
+        bounds = _Bounds.of(self.conditions)
+        return [_postings(bounds.narrowed(c.driver, self.plan)) for c in self.conditions if c.driver and _is_posted(c)]
+
+    def is_written(self) -> bool:
+        """Whether all that is asked is when it was written, in one span."""
+        return self.ids is None and len(self.conditions) == 1 and self.conditions[0].written is not None and self.conditions[0].exact
+
+    def needles(self, driver: Driver) -> Needles:
+        """Keys that the rows of a driver must have besides."""
+        driven = {r.key & ~1 for r in _postings(driver)}
         return [c.needles for c in self.conditions if c.needles and len(c.needles) <= NEEDLES and not driven >= set(c.needles)]
 
-    def exact(self) -> tuple[list[PostingRange], list[tuple[int, ...]]] | None:
-        """Postings and needles whose count is the number of matches; None when only the rows can tell."""
+    def demand(self, ranges: Iterable[PostingRange]) -> Demand:
+        """What matches must have besides these postings, as far as keys tell."""
+        driven = {r.key & ~1 for r in ranges}
+        at_t = self.plan.updated_key not in driven
+        posted: list[tuple[int, ...]] = []
+        needles: list[tuple[int, ...]] = []
+        for condition in self.conditions:
+            wanted = set(condition.needles or ())
+            own = {r.key & ~1 for r in _postings(condition.driver or ())} if _is_posted(condition) else set()
+            if driven <= own:
+                own = driven  # the posting itself says so
+            elif at_t and 0 < len(own) <= NEEDLES:
+                posted.append(tuple(sorted(own)))
+            else:
+                own = set()
+            if 0 < len(wanted) <= NEEDLES and not (own and own <= wanted):
+                needles.append(tuple(sorted(wanted)))
+        return Demand(tuple(posted), tuple(needles))
+
+    def counted(self, ranges: list[PostingRange]) -> tuple[list[PostingRange], list[PostingRange]]:
+        """Of these postings, those that with what they demand are the matches, and those of which only the rows can tell."""
         if self.ids is not None or any(c.content or c.batch for c in self.conditions):
-            return None
-        if len(self.conditions) == 1 and self.conditions[0].written is not None:
-            return (self.ranges("time"), []) if self.conditions[0].exact else None
-        if not all(c.exact and c.needles and len(c.needles) <= NEEDLES for c in self.conditions):
-            return None
-        single = [c for c in self.conditions if c.driver and c.needles and len(c.needles) == 1]  # else a resource may stand there twice
-        ranges = [r for r in single[0].driver or () if isinstance(r, PostingRange)] if single else []
-        if not ranges:
-            ranges = [PostingRange(self.plan.type_key), PostingRange(self.plan.type_key | 1)]
-        return ranges, self.needles(ranges)
+            return [], ranges
+        driven = {r.key & ~1 for r in ranges}
+        dates = [c.certain for c in self.conditions if c.certain is not None]
+        others = [c for c in self.conditions if c.certain is None]
+        if not all(c.exact and c.needles and (driven <= set(c.needles) or len(c.needles) <= NEEDLES) for c in others):
+            return [], ranges
+        if not dates:
+            return ranges, []
+        first, last = _meet(dates)
+        odd = [r for r in ranges if r.key & 1]
+        even = [r for r in ranges if not r.key & 1]
+        if first > last:
+            return [], ranges
+        before = [PostingRange(r.key, r.low, min(r.high, first - 1)) for r in even]
+        after = [PostingRange(r.key, max(r.low, last + 1), r.high) for r in even]
+        return [PostingRange(r.key, max(r.low, first), min(r.high, last)) for r in even], [*odd, *before, *after]
 
 
-STREAMS = 24
-"""Posting ranges that one statement merges in order."""
+def _is_posted(condition: Condition) -> bool:
+    """Whether all its matches have one of its driver's postings, at whatever t."""
+    driver = condition.driver
+    return bool(driver) and condition.bounds is None and condition.written is None and all(isinstance(r, PostingRange) for r in driver or ())
+
+
+def _postings(driver: Driver) -> list[PostingRange]:
+    return [r for r in driver if isinstance(r, PostingRange)]
+
+
 NEEDLES = 16
 """Keys of one criterion that the engine is asked to look for."""
 
@@ -110,11 +152,3 @@ class Question:
     parts: dict[int, Part]
     order: Order
     ignored: list[str]
-
-    def ranges(self, by: str) -> list[PostingRange]:
-        """The postings of all parts."""
-        return [r for part in self.parts.values() for r in part.ranges(by)]
-
-    def needles(self, ranges: Sequence[PostingRange]) -> list[tuple[int, ...]]:
-        """Only of a search in one type: another type's rows have other keys."""
-        return next(iter(self.parts.values())).needles(ranges) if len(self.parts) == 1 else []

@@ -20,7 +20,9 @@ from gateway.store.index import drive
 from gateway.store.index.keys import Indexer
 from gateway.store.index.match.asked import Asked, Terms, allow
 from gateway.store.index.match.criterion import compile_criterion, is_known
-from gateway.store.index.match.row import Condition, Driver, Row
+from gateway.store.index.match.row import Condition, Driver, PostingRange, Row
+from gateway.store.index.statements import NOTHING
+from gateway.store.index.stream import Reading, stream
 from gateway.store.scope import Scope
 from gateway.store.search import joins, members
 from gateway.store.search.cursor import Place
@@ -34,6 +36,16 @@ __all__ = ["Run"]
 
 FEWEST = 200
 """Rows of a driver that are few enough to ask no other one."""
+STRINGS = 8
+"""How many times more rows a driver of strings may lead to than one of keys, to be read whole."""
+STREAMS = 24
+"""Keys whose postings one statement merges in order; of more, postings are read and sorted, if they are not too many."""
+MANY = 2000
+"""Keys of a driver that postings are read of at all."""
+LIGHT = 5_000
+"""Postings that are few enough to look at all of them for one page."""
+MUCH, HEAVY = 30_000, 200_000
+"""Postings that are too many to be sorted; and so many that it no longer matters which driver has fewer."""
 
 
 @dataclass(slots=True)
@@ -133,24 +145,62 @@ class Run:
         return [row for part, rids, by in chosen if rids for row in drive.load(self.connection, sorted(rids), part.needles(by))]
 
     def _few(self, part: Part) -> tuple[set[int], Driver] | None:
-        """Rids that the first driver leads to which leads to few enough, or the one that leads to fewest, and that driver."""
+        """Rids that the first driver leads to which leads to few enough, or the one that leads to fewest, and that driver. Strings have no
+        order that could be streamed: theirs may be some more."""
         if part.ids is not None:
             return rids_of(self.connection, self.scope, part.plan.type, sorted(part.ids)), []
         best: tuple[set[int], Driver] | None = None
         least = self.guard.limits.few
         for driver in part.drivers():
-            rids = drive.fetch(self.connection, driver, least)
-            if len(rids) <= least:
-                best, least = (rids, driver), len(rids)
-                if least <= FEWEST:
+            most = least if best or all(isinstance(r, PostingRange) for r in driver) else least * STRINGS
+            rids = drive.fetch(self.connection, driver, most)
+            if len(rids) <= most:
+                best, least = (rids, driver), min(len(rids), least)
+                if len(rids) <= FEWEST:
                     break
         return best
 
+    def rarest(self, part: Part, alone: bool) -> list[PostingRange]:
+        """The postings to stream in the order of t: of the driver that has fewest, or of the whole type. alone: no other part is asked."""
+        if part.rarest is None:
+            part.rarest = self._fewest([s for s in part.streams() if len(s) <= (MANY if alone else STREAMS)]) or part.whole()
+        return part.rarest
+
+    def _fewest(self, streams: list[list[PostingRange]]) -> list[PostingRange] | None:
+        """Those with fewest postings, which are counted no further than it takes to tell."""
+        for limit in (LIGHT, MUCH, HEAVY):
+            if limit == HEAVY:
+                streams = [s for s in streams if len(s) <= STREAMS]
+            if not streams or (len(streams) == 1 and len(streams[0]) <= STREAMS):
+                break
+            least, best = limit, None
+            for one in streams:
+                if (found := drive.weight(self.connection, one, least)) < least:
+                    least, best = found, one
+            if best is not None:
+                return best
+        return streams[0] if streams else None
+
     def rows(self, question: Question, by: str = "t", descending: bool = True, after: tuple[int, int] | None = None) -> Iterator[list[Row]]:
         """Matches in the order of `t` or `time` and rid, some at a time, each once; strictly after a place."""
-        ranges = question.ranges(by)
+        parts = list(question.parts.values())
+        alone = len(parts) == 1
+        if by == "time" and not (alone and self._is_light(parts[0])):
+            ranges = [r for part in parts for r in part.written()]
+            sorted_ = False
+        else:
+            ranges = [r for part in parts for r in self.rarest(part, alone)]
+            sorted_ = by == "time"
+        demand = parts[0].demand(ranges) if alone else NOTHING  # another type's rows have other keys
+        return self._read(question, Reading(ranges, demand, descending, together=alone and len(ranges) > STREAMS, written=sorted_), by, after)
+
+    def _is_light(self, part: Part) -> bool:
+        """Whether a driver has so few postings that all of them can be sorted by when they were written."""
+        return bool(part.streams()) and drive.weight(self.connection, self.rarest(part, True), LIGHT) < LIGHT
+
+    def _read(self, question: Question, reading: Reading, by: str, after: tuple[int, int] | None = None) -> Iterator[list[Row]]:
         last: tuple[int, int] | None = None
-        for chunk in drive.stream(self.connection, ranges, descending, after, question.needles(ranges)):
+        for chunk in stream(self.connection, reading, after):
             fresh: list[Row] = []
             for at, row in chunk:
                 place = (row.t if by == "t" else row.time), row.rid
@@ -158,6 +208,21 @@ class Run:
                     fresh.append(row)
                     last = place
             yield self.matching(question, fresh)
+
+    def count(self, question: Question) -> int:
+        """How many match: counted by the engine where keys alone decide, else row by row."""
+        total = 0
+        for updated, part in question.parts.items():
+            if part.is_written():
+                total += drive.tally(self.connection, part.written())
+                continue
+            ranges = self.rarest(part, len(question.parts) == 1)
+            sure, open_ = part.counted(ranges)
+            total += drive.tally(self.connection, sure, part.demand(ranges))
+            if open_:
+                alone = Question({updated: part}, question.order, [])
+                total += sum(len(rows) for rows in self._read(alone, Reading(open_, part.demand(ranges)), "t"))
+        return total
 
     def every(self, question: Question) -> Iterator[list[Row]]:
         """All matches, in no order."""

@@ -86,10 +86,11 @@ class Searcher:
     def _wide(self, run: Run, question: Question, query: Query, after: Place | None) -> tuple[list[Place], int | None]:
         """The same where every driver leads to many rows."""
         wanted = query.count + 1
-        total = self._counted(run, question) if query.total == "accurate" or query.count == 0 else None
+        total = run.count(question) if query.total == "accurate" or query.count == 0 else None
         if query.count == 0:
             return [], total
-        if question.order.first.by not in ("t", "time"):
+        by = question.order.first.by
+        if by not in ("t", "time"):
             places, known = run.least(question, run.rows(question), after, wanted)
             return places, known if total is None else total
         places = []
@@ -123,21 +124,6 @@ class Searcher:
     def _sorted(self, run: Run, question: Question, group: Sequence[Row], after: Place | None) -> list[Place]:
         order = question.order
         return sorted((p for p in run.places(question, group) if order.beyond(p, after)), key=order.rank)
-
-    def _counted(self, run: Run, question: Question) -> int:
-        """How many match: counted by the engine where keys alone decide, else row by row."""
-        total = 0
-        left: dict[int, object] = {}
-        for updated, part in question.parts.items():
-            exact = part.exact()
-            if exact is None:
-                left[updated] = part
-            else:
-                total += drive.tally(run.connection, *exact)
-        if left:
-            rest = Question({u: p for u, p in question.parts.items() if u in left}, question.order, [])
-            total += sum(len(rows) for rows in run.rows(rest))
-        return total
 
 
 def _first(row: Row, by: str) -> int:

@@ -47,6 +47,20 @@ def _bounds(prefix: str, low: int, high: int) -> tuple[tuple[int, int], tuple[in
     return bounds, (LOWEST, bounds[1])
 
 
+def _certain(prefix: str, low: int, high: int) -> tuple[int, int] | None:
+    """Where a t is that of a match, whatever the day is long that it begins; None when nothing can be said."""
+    return {
+        "eq": (low, high - DAY),
+        "gt": (high + 1, HIGHEST),
+        "ge": (low, HIGHEST),
+        "lt": (LOWEST, low - 1),
+        "le": (LOWEST, low - 1),
+        "sa": (high + 1, HIGHEST),
+        "eb": (LOWEST, low - DAY),
+        "ap": (low, high),
+    }.get(prefix)
+
+
 def date(asked: Asked, found: Field, criterion: Criterion) -> Condition:
     """A date, dateTime, instant, Period or Timing."""
     allow(criterion, "")
@@ -63,7 +77,8 @@ def date(asked: Asked, found: Field, criterion: Criterion) -> Condition:
     each = [_bounds(prefix, *span) for prefix, span in pairs]
     short, long = ((min(b[n][0] for b in each), max(b[n][1] for b in each)) for n in (0, 1))
     driver = [PostingRange(plan.type_key, *short), PostingRange(plan.type_key | 1, *long)]
-    return Condition(test, driver if short != (LOWEST, HIGHEST) else None, (short, long))
+    certain = _certain(pairs[0][0], *pairs[0][1]) if len(pairs) == 1 else None
+    return Condition(test, driver if short != (LOWEST, HIGHEST) else None, (short, long), certain)
 
 
 def _value(asked: Asked, criterion: Criterion, value: str) -> tuple[str, tuple[int, int]]:

@@ -81,12 +81,14 @@ class Condition:
     """One criterion. A match passes every test that it has: `test` by the index row, then `content` by the resource itself, then `batch`,
     which gives those of some rids that pass. driver: ranges that hold every match (None: nothing narrower than the type). needles: keys of
     which a match has at least one; exact: and whoever has one matches (with `written`: whoever was written then does). bounds: what the
-    criterion says of t for resources whose main date is short, and for the others. written: what it says of the time of writing.
+    criterion says of t for resources whose main date is short, and for the others. certain: the t at which the short ones match whatever
+    their date is in full. written: what it says of the time of writing.
     """
 
     test: Test | None
     driver: Driver | None = None
     bounds: tuple[tuple[int, int], tuple[int, int]] | None = None
+    certain: tuple[int, int] | None = None
     written: tuple[int, int] | None = None
     needles: tuple[int, ...] | None = None
     content: Callable[[Mapping[str, Any]], bool] | None = None

@@ -11,6 +11,7 @@ from gateway.store.index.keys import Field
 from gateway.store.index.match.asked import Asked, Code, allow, refused, system_value
 from gateway.store.index.match.row import Alternatives, Condition, PostingRange, posted
 from gateway.store.index.reading import extracted
+from gateway.store.index.slots import Slot
 
 __all__ = ["token"]
 
@@ -37,8 +38,13 @@ def token(asked: Asked, found: Field, criterion: Criterion) -> Condition:
             if slot.table:
                 either.key(wanted, _identifier(asked, code))
             else:
-                either.key(wanted, posted(slot, own))
+                either.key(wanted, _posted(slot, code, own, wanted))
     return either.condition(negated=criterion.modifier == "not")
+
+
+def _posted(slot: Slot, code: str, own: int, wanted: int) -> list[PostingRange] | None:
+    """The postings of a code: of the code with its system where those are kept. None when it has none."""
+    return None if code in slot.usual else posted(slot, wanted if slot.whole else own)
 
 
 def _identifier(asked: Asked, number: str) -> list[PostingRange]:
@@ -53,8 +59,9 @@ def _coded(asked: Asked, found: Field, criterion: Criterion) -> Condition:
     for system, code in _codes(asked, found, criterion):
         for slot, _ in found.slots:
             key = asked.indexer.key
-            wanted = key(slot.name, "both", system, code) if system else key(slot.name, "code", code)
-            either.key(wanted, posted(slot, key(slot.name, "code", code)))
+            own = key(slot.name, "code", code)
+            wanted = key(slot.name, "both", system, code) if system else own
+            either.key(wanted, _posted(slot, code, own, wanted))
     return either.condition(negated=criterion.modifier == "not-in")
 
 
@@ -118,7 +125,7 @@ def _of_type(asked: Asked, found: Field, criterion: Criterion) -> Condition:
     for _, _, number in wanted:
         for slot, _ in found.slots:
             own = asked.indexer.key(slot.name, "code", number)
-            numbered.key(own, _identifier(asked, number) if slot.table else posted(slot, own))
+            numbered.key(own, _identifier(asked, number) if slot.table else _posted(slot, number, own, own))
     return Condition(numbered.test(), numbered.driver, needles=tuple(numbered.keys), content=content)
 
 
