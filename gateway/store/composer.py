@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.fhir.json import decode, encode
 from gateway.identity.link import Claim
+from gateway.store.api.mentions import CLIENT, patient_named
 from gateway.store.compose import Contribution, compose, fold
 from gateway.store.residents import Residents
 from gateway.store.states import Body, ContributionState, ResourceState
@@ -24,6 +25,7 @@ class Composer:
     def __init__(self, unit: Unit, residents: Residents) -> None:
         self.unit = unit
         self.residents = residents
+        self.followed: dict[int, set[tuple[str, int]]] = {}  # resource that only clients write -> (path, source patient) of claims that moved
 
     def write(self, rid: int, *, seq: int, record: int | None, custodian: str) -> bool:
         """Composes one resource; whether that made a new version."""
@@ -33,6 +35,8 @@ class Composer:
                 return False
             body: Body | None = self._patient(state)
             return self.unit.write(state, body, seq=seq, record=record, resident=rid, custodian=custodian)
+        if rid in self.followed and not state.contributions:
+            return self._follow(state, seq=seq, record=record, custodian=custodian)
         if len(state.contributions) == 1:
             (sole,) = state.contributions.values()
             if sole.present and not sole.part:
@@ -83,9 +87,25 @@ class Composer:
             unit.raw.among("SELECT id FROM source_patient WHERE id {}", sources, "ORDER BY id FOR UPDATE")
         rows = unit.raw.among("SELECT source_patient, resource, record, path FROM patient_link WHERE source_patient {}", sources)
         gone = set(unit.gone_links)
-        touched = {r[1] for r in rows if tuple(r) not in gone} | {rid for s, rid, _, _ in unit.links if s in sources}
+        links = {tuple(r) for r in rows} - gone | {row for row in unit.links if row[0] in sources}
+        for source, rid, record, path in links:
+            if record == CLIENT:
+                self.followed.setdefault(rid, set()).add((path, source))
+        touched = {rid for _, rid, _, _ in links}
         unit.load_resources(rids=touched)
         return {rid for rid in touched if unit.resources[rid].type != "Patient"}
+
+    def _follow(self, state: ResourceState, *, seq: int, record: int | None, custodian: str) -> bool:
+        """A resource that only clients write, its references pointing where the claims they follow point now."""
+        if state.deleted:
+            return False
+        body = state.plain()
+        for path, source in self.followed[state.rid]:
+            point(body, path, "Patient/" + self.residents.patient_id(source))
+        about = patient_named(body)
+        patient = self.unit.by_name.get(about) if about is not None else None
+        resident = state.resident if patient is None else patient.rid
+        return self.unit.write(state, body, seq=seq, record=record, resident=resident, custodian=custodian)
 
     def _carry(self, moved: dict[int, int]) -> None:
         """Contributions to a Patient go with the claim they came from."""

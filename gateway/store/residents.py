@@ -31,6 +31,7 @@ class Residents:
         self.changed: set[int] = set()  # Patients to compose again
         self.moved: dict[int, int] = {}
         self._whole: set[int] = set()  # Patients all of whose claims are here
+        self._named: dict[int, int | None] = {}  # Patient -> the claim that references by its id follow
 
     def load(self, claims: Iterable[PersonClaim], persons: Iterable[int]) -> None:
         """Reads the claims that are known, and for unknown ones everything that shares a number with them."""
@@ -104,7 +105,22 @@ class Residents:
         """Id of the Patient that a claim stands for."""
         patient = self.claims[source].patient
         assert patient is not None
+        if patient not in self.unit.resources:
+            self.unit.load_resources(rids=[patient])
         return self.unit.resources[patient].id
+
+    def named(self, patient: int) -> int | None:
+        """The claim that a reference to this Patient by its id follows: one that it was first given, where it has any of its own; None for
+        a Patient without claims. On PostgreSQL nobody links or parts them before this group is committed."""
+        if patient not in self._named:
+            lock = "" if self.unit.raw.sqlite else "ORDER BY id FOR SHARE"
+            self._take(self.unit.raw.among(_SOURCE + "patient {}", [patient], lock))
+            if not any(c.patient == c.origin == patient for c in self.claims.values()):
+                self._take(self.unit.raw.among(_SOURCE + "origin {}", [patient], lock))
+            own = [c for c in self.claims.values() if patient in (c.patient, c.origin)]
+            own.sort(key=lambda c: (c.patient != patient, c.origin != patient, c.order))
+            self._named[patient] = own[0].id if own else None
+        return self._named[patient]
 
     def joined(self, source: int) -> list[Claim]:
         """The claim and all that are joined to it by numbers."""

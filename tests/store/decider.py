@@ -1,4 +1,4 @@
-"""A gateway process that writes records of a few residents and links and unlinks them meanwhile.
+"""A gateway process that writes records and clients' resources of a few residents and links and unlinks them meanwhile.
 
 `python -m tests.store.decider FOLDER URL SEED IDS...` with the ids of their Patients. It says `ready`,
 begins at the first line of its standard input, and ends with the number of decisions that took effect.
@@ -12,6 +12,10 @@ from pathlib import Path
 from random import Random
 
 from gateway.errors import Conflict
+from gateway.store.api.asks import Ask, Origin
+from gateway.store.api.mentions import Rids
+from gateway.store.api.writes import Writes
+from gateway.store.work import Work
 from tests.records.county import County, form, observation
 
 RESIDENTS = [
@@ -28,6 +32,15 @@ def record(seed: int, n: int) -> dict[str, object]:
     """The nth record of a process: a reading of one of the residents; every fifth is shared with the other process."""
     key = f"shared-{n}" if n % 5 == 0 else f"{seed}-{n}"
     return form(key, STAMP, [observation(key, f"读数{n}")], person=RESIDENTS[n % len(RESIDENTS)])
+
+
+def put(county: County, seed: int, n: int, patients: list[str]) -> None:
+    """A client's Observation of one of these Patients, who may be linked away by then."""
+    number = f"client-{seed}-{n}"
+    body = {"status": "final", "code": {"text": "接口"}, "identifier": [{"value": number}],
+            "subject": {"reference": f"Patient/{patients[n % len(patients)]}"}}  # fmt: skip
+    writes = Writes([Ask("update", "Observation", number, body)], Origin("ward", "39", "PUT"), county.config.base, Rids())
+    county.gateway.writer.submit(Work(command=writes, joins=True)).result(120)
 
 
 def work(county: County, seed: int, patients: list[str]) -> int:
@@ -47,7 +60,10 @@ def work(county: County, seed: int, patients: list[str]) -> int:
     with ThreadPoolExecutor(CALLERS) as callers:
         decided = [callers.submit(decide, chance.sample(patients, 2), chance.random() < 0.5) for _ in range(DECISIONS)]
         sent = [callers.submit(county.send, record(seed, n)) for n in range(RECORDS)]
+        wrote = [callers.submit(put, county, seed, n, patients) for n in range(RECORDS)]
         assert {f.result(120).state for f in sent} <= {"mapped", "repeat"}
+        for written in wrote:
+            written.result(120)
         return sum(f.result(120) for f in decided)
 
 

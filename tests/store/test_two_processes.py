@@ -13,7 +13,7 @@ import pytest
 
 from gateway.errors import Conflict
 from tests.records.county import County, form, fresh_schema, observation
-from tests.store.decider import RECORDS, RESIDENTS, record
+from tests.store.decider import RECORDS, RESIDENTS, put, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ def known(county: County) -> list[str]:
     """Sends one record of each resident; the ids of their Patients."""
     for n, person in enumerate(RESIDENTS):
         county.send(form(f"first-{n}", FIRST, [observation(f"first-{n}", "一")], person=person))
-    return [subject(county, f"first-{n}") for n in range(len(RESIDENTS))]
+    return [subjects(county)[f"first-{n}"] for n in range(len(RESIDENTS))]
 
 
 def observations(county: County) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def observations(county: County) -> dict[str, Any]:
     return by_number
 
 
-def subject(county: County, number: str) -> str:
-    """Id of the Patient that an Observation is about."""
-    return str(observations(county)[number]["subject"]["reference"]).removeprefix("Patient/")
+def subjects(county: County) -> dict[str, str]:
+    """Business number -> id of the Patient that the Observation is about."""
+    return {number: str(b["subject"]["reference"]).removeprefix("Patient/") for number, b in observations(county).items()}
 
 
 def side_by_side(folder: Path, url: str, patients: list[str]) -> list[int]:
@@ -72,6 +72,8 @@ def test_two_processes_on_postgresql_that_link_unlink_and_write_end_in_one_consi
         decided = side_by_side(tmp_path / "both", url, patients)
         assert all(n > 0 for n in decided)
         numbers = {record(seed, n)["key"] for seed in SEEDS for n in range(RECORDS)} | {f"first-{n}" for n in range(len(RESIDENTS))}
+        clients = {f"client-{seed}-{n}": patients[n % len(patients)] for seed in SEEDS for n in range(RECORDS)}
+        numbers |= clients.keys()
         assert observations(county).keys() == numbers
         assert half_linked(county) == []
         for patient in patients:
@@ -80,9 +82,10 @@ def test_two_processes_on_postgresql_that_link_unlink_and_write_end_in_one_consi
             except Conflict:
                 continue
         assert half_linked(county) == []
-        ended = county.comparable()
+        ended, about = county.comparable(), subjects(county)
         for n, patient in enumerate(patients):
-            assert subject(county, f"first-{n}") == patient
+            assert about[f"first-{n}"] == patient
+        assert {number: about[number] for number in clients} == clients
     assert ended == alone(tmp_path / "alone", url)
 
 
@@ -101,8 +104,9 @@ def alone(folder: Path, url: str) -> dict[str, Any]:
     """What one process makes of the same records when nobody links."""
     fresh_schema(url)
     with County(folder, url) as county:
-        known(county)
+        patients = known(county)
         for seed in SEEDS:
             for n in range(RECORDS):
                 county.send(record(seed, n))
+                put(county, seed, n, patients)
         return county.comparable()

@@ -8,10 +8,12 @@ from typing import Any
 from gateway.fhir.references import parse_reference
 from gateway.store.unit import Unit
 
-__all__ = ["Rids", "named", "patient_named"]
+__all__ = ["CLIENT", "SUBJECTS", "Rids", "named", "patient_named"]
 
 SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual", "recordTarget")
 """Elements that name the resident a resource is about, in the order they count."""
+CLIENT = 0
+"""Record of the links to residents that a resource makes of which only clients speak (`patient_link`)."""
 KEPT = 100_000
 """Row numbers kept; then all are forgotten."""
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.errors import Finding
+from gateway.store.api.followed import Pairs, forget, former
+from gateway.store.api.mentions import CLIENT, Rids
 from gateway.store.composer import Composer, stored
 from gateway.store.states import ContributionState, RecordState, ResourceState
 from gateway.store.unit import Unit
@@ -38,17 +40,18 @@ def kind_of(state: ResourceState) -> str:
 
 
 def contribute(unit: Unit, composer: Composer, state: ResourceState, body: dict[str, Any] | None, *, custodian: str, kind: str,
-               person: int = 0) -> RecordState:  # fmt: skip
-    """Puts a client's word (None: it is to be deleted) beside those of the records; the caller composes. Gives the record that stands
-    for the client's organisation."""
+               person: int = 0, follows: Pairs = ()) -> RecordState:  # fmt: skip
+    """Puts a client's word (None: it is to be deleted) beside those of the records; the caller composes. follows: which claims its
+    references follow. Gives the record that stands for the client's organisation."""
     unit.load_covered(state.rid)
     composer.keep(state)
     authority = authority_of(custodian)
     record = unit.record_named(authority, DATASET, f"{state.type}/{state.id}")
     said = NOTHING if body is None else stored(body)
-    c = ContributionState(state.rid, record.id, person, "", _rank(unit), kind, "", True, said, (), (), authority, record.key, body=body)
+    c = ContributionState(state.rid, record.id, person, "", _rank(unit), kind, "", True, said, follows, (), authority, record.key, body=body)
     old = state.contributions.get((record.id, person, ""))
     if old is not None:
+        forget(unit, state, record.id, set(old.patients) - set(follows))
         c.fresh, c.dirty, c.was = old.fresh, True, old.was
     unit.add_contribution(c, record)
     return record
@@ -63,7 +66,9 @@ def _rank(unit: Unit) -> str:
 def adopt(unit: Unit, composer: Composer, state: ResourceState) -> None:
     """Before a record joins a resource that only clients wrote, their word becomes a contribution."""
     if state.version and not state.deleted and not state.contributions and state.type != "Patient":
-        contribute(unit, composer, state, state.plain(), custodian=state.custodian, kind="merge")
+        follows = former(unit, composer.residents, Rids(), state).items()
+        forget(unit, state, CLIENT, follows)
+        contribute(unit, composer, state, state.plain(), custodian=state.custodian, kind="merge", follows=tuple(follows))
 
 
 def overwritten(unit: Unit, record: RecordState, item: Item) -> list[Finding]:

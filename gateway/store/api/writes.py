@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.store.api import patients, spoken
+from gateway.store.api import followed, patients, spoken
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
-from gateway.store.api.mentions import Rids, named, patient_named
+from gateway.store.api.mentions import CLIENT, Rids, named, patient_named
 from gateway.store.api.once import Once
 from gateway.store.apply import Applier
 from gateway.store.states import ResourceState
@@ -21,7 +21,7 @@ from gateway.store.unit import Unit
 __all__ = ["Replayed", "Writes"]
 
 ORDER = {"delete": 0, "create": 1, "update": 2}
-"""Order of processing (R4: DELETE, POST, PUT or PATCH)."""
+"""Order of processing (R4: DELETE, POST, PUT or PATCH); of what is written, Patients first, so that they stand when others refer to them."""
 KINDS = {"delete": "api-delete", "create": "api-create", "update": "api-update"}
 Result = list[Wrote] | Denied
 
@@ -99,7 +99,7 @@ class Writes:
         seq = unit.raw.sequence()
         changed: list[ResourceState] = []
         wrote: dict[int, Wrote] = {}
-        for ask in sorted(asks, key=lambda a: ORDER[a.kind]):
+        for ask in sorted(asks, key=_turn):
             if ask.settled is not None:
                 wrote[id(ask)] = ask.settled
                 continue
@@ -127,12 +127,35 @@ class Writes:
         if ask.type == "Patient":
             self._patient(applier, ask, state, seq)
         elif state.contributions:
-            kind = spoken.WHOLE if ask.body is None else spoken.kind_of(state)
-            record = spoken.contribute(unit, applier.composer, state, ask.body, custodian=self.origin.custodian, kind=kind)
-            applier.composer.write(state.rid, seq=seq, record=record.id, custodian=self.origin.custodian)
+            self._word(applier, ask, state, seq)
         else:
-            resident = state.resident if ask.body is None else self._resident(unit, ask.body)
-            unit.write(state, ask.body, seq=seq, record=None, resident=resident, custodian=self.origin.custodian)
+            self._alone(applier, ask.body, state, seq)
+
+    def _alone(self, applier: Applier, body: dict[str, Any] | None, state: ResourceState, seq: int) -> None:
+        """A resource that no record writes."""
+        unit = applier.unit
+        resident = state.resident
+        follows: followed.Pairs = ()
+        before = followed.former(unit, applier.residents, self.rids, state)
+        if body is not None:
+            body, follows = followed.settled(unit, applier.residents, self.rids, body, before)
+            resident = self._resident(unit, body)
+        unit.write(state, body, seq=seq, record=None, resident=resident, custodian=self.origin.custodian)
+        followed.forget(unit, state, CLIENT, before.items() - set(follows))
+        for path, source in follows:
+            unit.link(source, state.rid, CLIENT, path)
+
+    def _word(self, applier: Applier, ask: Ask, state: ResourceState, seq: int) -> None:
+        """A client's word of a resource that records write too."""
+        unit, body = applier.unit, ask.body
+        follows: followed.Pairs = ()
+        kind = spoken.WHOLE if body is None else spoken.kind_of(state)
+        if body is not None:
+            before = dict(pair for c in state.contributions.values() for pair in c.patients)
+            applier.residents.load((), before.values())
+            body, follows = followed.settled(unit, applier.residents, self.rids, body, before)
+        record = spoken.contribute(unit, applier.composer, state, body, custodian=self.origin.custodian, kind=kind, follows=follows)
+        applier.composer.write(state.rid, seq=seq, record=record.id, custodian=self.origin.custodian)
 
     def _patient(self, applier: Applier, ask: Ask, state: ResourceState, seq: int) -> None:
         unit, residents = applier.unit, applier.residents
@@ -160,6 +183,10 @@ class Writes:
             unit.chunks += [(message, n, part) for n, part in enumerate(parts)]
         kind = KINDS[self.asks[0].kind] if len(self.asks) == 1 else "api-transaction"
         unit.event(kind, seq=seq, source=o.source, message=message, actor=o.client, wrote=_once(changed))
+
+
+def _turn(ask: Ask) -> tuple[bool, bool, int]:
+    return ask.kind != "delete", ask.type != "Patient", ORDER[ask.kind]
 
 
 def _once(states: Iterable[ResourceState]) -> Sequence[ResourceState]:
