@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.http.conftest import POSTGRES, SOURCE, Front, Opened
-from tests.records.county import fresh_schema
+from tests.http.conftest import Front
 
 FHIR = {"Content_Type": "application/fhir+json"}
 
@@ -65,20 +64,6 @@ def test_sixteen_clients_at_once_make_exactly_one(api: Front) -> None:
         assert Counter(a.status_code for a in answers) == {201: 1, 200: 15}
         assert len({a.json()["id"] for a in answers}) == 1
         assert total(api, f"s{n}") == 1
-
-
-@pytest.mark.postgres
-def test_sixteen_clients_of_two_gateways_on_postgresql_make_exactly_one(opened: Opened) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    fresh_schema(POSTGRES)
-    fronts = [opened(store={"database": POSTGRES}), opened(store={"database": POSTGRES}, source=[SOURCE | {"name": "other"}])]
-    with ThreadPoolExecutor(2) as two:
-        for n in range(5):
-            halves = list(two.map(lambda front, n=n: front.together(sixteen(f"two{n}")[:8]), fronts))  # type: ignore[misc]  # n is bound on purpose
-            answers = [a for half in halves for a in half]
-            assert Counter(a.status_code for a in answers) == {201: 1, 200: 15}
-            assert total(fronts[0], f"two{n}") == 1
 
 
 def test_several_matches_are_412(api: Front) -> None:
