@@ -50,7 +50,7 @@ PRIMITIVES: Mapping[str, st.SearchStrategy[Any]] = {
 @st.composite
 def resources(draw: st.DrawFn, types: st.SearchStrategy[str] | None = None) -> dict[str, Any]:
     """A resource of one of the types (any concrete one by default)."""
-    return draw(_resource(draw(types or st.sampled_from(TYPES)), 0))
+    return draw(_resource(draw(st.sampled_from(TYPES) if types is None else types), 0))
 
 
 @st.composite

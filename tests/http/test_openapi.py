@@ -93,7 +93,8 @@ def registered() -> Iterator[tuple[str, str]]:
 def test_everything_that_is_registered_is_in_it(told: Any) -> None:
     named = {(re.sub(r"^/fhir/[A-Z]\w+", "/fhir/{type}", path), m) for path, methods in told["paths"].items() for m in methods}
     assert set(registered()) == {(p, m) for p, m in named if p.startswith("/fhir")}
-    assert {i.handle.__name__ for i in registry().interactions} | {o.handle.__name__ for o in registry().operations} == set(NAMED)
+    interactions, operations = {i.handle.__name__ for i in registry().interactions}, {o.handle.__name__ for o in registry().operations}
+    assert interactions <= set(NAMED) <= interactions | operations
 
 
 def test_every_other_route_is_in_it(front: Front, told: Any) -> None:

@@ -9,7 +9,7 @@ from gateway.fhir.elements import R4
 from gateway.http.capability import searchable
 from gateway.http.registry import Interaction, Operation
 
-__all__ = ["OF_OPERATIONS", "components", "criteria", "headers", "part", "query"]
+__all__ = ["components", "criteria", "headers", "part", "query"]
 
 Json = dict[str, Any]
 TEXT: Json = {"type": "string"}
@@ -56,16 +56,13 @@ _RESULT = ("_sort", "_include", "_revinclude", "_total", *_PAGED, *_SHOWN)
 _OF: dict[str, tuple[str, ...]] = {"read": _SHOWN, "vread": _SHOWN} | dict.fromkeys(
     ("history_instance", "history_type", "history_system"), ("_since", "_at", *_PAGED, *_SHOWN)
 )
-OF_OPERATIONS: dict[str, tuple[str, ...]] = {
+_OF_OPERATIONS: dict[str, tuple[str, ...]] = {
     "everything": ("start", "end", "_since", "_type", *_PAGED, *_SHOWN),
     "lastn": ("max", *_SHOWN),
-    "meta": (),
-    "meta-add": (),
-    "meta-delete": (),
     "events": ("eventsSinceNumber", "eventsUntilNumber", "content"),
     "status": ("id", "status"),
 }
-"""Parameters of each operation's query, without those that every address takes."""
+"""Parameters of an operation's query, without those that every address takes; the definition of an operation that is not here has them."""
 
 
 def components(r4: R4) -> dict[str, Json]:
@@ -91,7 +88,7 @@ def part(name: str, allowed: Iterable[str] = ()) -> Json:
 
 def query(called: Interaction | Operation, method: str) -> list[Json]:
     """Parameters of the URL, beside search parameters."""
-    own = OF_OPERATIONS[called.name] if isinstance(called, Operation) else _OF.get(called.handle.__name__, ())
+    own = _OF_OPERATIONS.get(called.name, ()) if isinstance(called, Operation) else _OF.get(called.handle.__name__, ())
     if isinstance(called, Interaction) and called.code.startswith("search"):
         own = _RESULT if called.level != "system" else ("_type", *_RESULT)
     return _refs(dict.fromkeys(("_format", "_pretty", *own)))

@@ -22,6 +22,8 @@ __all__ = ["document"]
 Json = dict[str, Any]
 WORDS = {"i": "{id}", "v": "{version}", "C": "{member}"}
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
+BUNDLES = frozenset({"everything", "lastn", "status", "events"})
+"""Operations that answer with a Bundle."""
 FORM = "application/x-www-form-urlencoded"
 ABOUT = """县域医共体的 FHIR R4 网关。`GET` 能读的 FHIR 地址也应答 `HEAD`。错误一律是 OperationOutcome, 中文说明(`Accept-Language: en` 时为英文)。
 `GET /openapi.json?type=Patient,Observation` 给出这些类型各自的地址、检索参数与元素。详见 docs/api.md。
@@ -106,7 +108,7 @@ def _query(r4: R4, called: Interaction | Operation, method: str, shape: str, typ
     """Parameters of the URL; search parameters where they narrow or choose."""
     found = asked.query(called, method)
     searches = called.code.startswith("search") if isinstance(called, Interaction) else called.name == "lastn"
-    chooses = isinstance(called, Interaction) and called.handle.__name__.startswith("conditional")
+    chooses = isinstance(called, Interaction) and (called.handle.__name__.startswith("conditional") or called.code == "create")
     if (searches and "/C" not in shape) or chooses:
         taken = {ref["$ref"].rpartition("/")[2] for ref in found}
         found += [p for p in asked.criteria(r4, type_) if p["name"] not in taken]
@@ -160,7 +162,7 @@ def _stamps(called: Interaction | Operation, status: int) -> Json:
 def _answer(called: Interaction | Operation, method: str, type_: str) -> Json:
     """The resource of a success."""
     if isinstance(called, Operation):
-        return referred("Parameters" if called.name.startswith("meta") else "Bundle")
+        return referred("Bundle" if called.name in BUNDLES else "Resource")
     if called.handle.__name__ == "capabilities":
         return referred("Resource")
     if called.level == "system" or called.code.startswith(("search", "history")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.http.registry import Interaction, Operation
 
-__all__ = ["ALWAYS", "DESCRIPTIONS", "NAMED", "statuses"]
+__all__ = ["DESCRIPTIONS", "NAMED", "statuses"]
 
 ALWAYS = (406, 503)
 """Of every FHIR address: a format that is not spoken; the database does not answer."""
@@ -33,6 +33,8 @@ DESCRIPTIONS = {
     503: "The store does not answer now; see Retry-After",
 }
 
+USUAL = (200, 400, 404, 410)
+"""Of an operation that NAMED does not name."""
 _READ = (200, 304, 400, 404, 410)
 _SEARCH = (200, 400)
 _WRITE = (200, 201, 400, 409, 412, 422)
@@ -60,9 +62,7 @@ NAMED: dict[str, tuple[int, ...]] = {
     "search_system_by_post": _SEARCH,
     "update": _WRITE,
     "vread": _READ,
-    "everything": (200, 400, 404, 410),
     "lastn": (200, 400, 403),
-    "meta": (200, 400, 404, 410),
     "meta_add": _CHANGE,
     "meta_delete": _CHANGE,
     "events": (200, 400, 404),
@@ -72,7 +72,7 @@ NAMED: dict[str, tuple[int, ...]] = {
 
 def statuses(called: Interaction | Operation, method: str, *, typed: bool, tokens: bool) -> list[int]:
     """Statuses of one way to call it, in order. typed: the type is a parameter of the address; tokens: clients need one."""
-    found = {*NAMED[called.handle.__name__], *ALWAYS}
+    found = {*NAMED.get(called.handle.__name__, USUAL), *ALWAYS}
     if typed:
         found.add(404)
     if tokens and called.handle.__name__ != "capabilities":
