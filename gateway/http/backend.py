@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from gateway.errors import TransientError
 from gateway.http.asynchronous import Tasks
+from gateway.http.gathering import Gathering
 from gateway.http.problems import Problem
 from gateway.site import Site
 from gateway.store.api.mentions import Rids
@@ -33,11 +34,13 @@ class Backend:
         self.database = site.database
         self.reads = Reads(site.database)
         site.database.closing.append(self.reads.close)
+        self.gathering = Gathering(self.reads)
         self.searcher = Searcher(site.indexer, site.gateway.context.ids.key)
         self.rids = Rids()
         self.tasks = Tasks(site)
         self.away: tuple[type[Exception], ...] = (*site.database.away, OperationalError, InterfaceError, TimeoutError, TransientError)
         self.statements: dict[str, bytes] = {}  # base as clients reach it -> CapabilityStatement
+        self.terms: dict[str, Mapping[tuple[str, str], Any]] = {}  # version of the active mapping set -> its tables as resources
 
     async def reading(self, read: Callable[[], T]) -> T:
         """A short read: in place on SQLite, where a thread would cost more than the read; in a thread where it waits for a server."""
