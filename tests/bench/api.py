@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from tests.bench import asked, fhir_servers
 from tests.bench.clients import Asked
-from tests.bench.measure import Figure, against
-from tests.bench.products import ROOT, running, free_port
-from tests.services import hapi
+from tests.bench.fhir_servers import Pair, Server
+from tests.bench.measure import Figure, against, elsewhere, quicker
+from tests.bench.products import ROOT
 
-PERSONS = 100
-CODES = ("8480-6", "8462-4", "15074-8", "4548-4", "2823-3")
-BUNDLE = 100
-CONFIGURATION = '[http]\nport = {port}\n\n[log]\nlevel = "error"\n'
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A FHIR server under load. prefix: path of its base."""
-
-    name: str
-    port: int
-    prefix: str
+WARM = 0.05
+"""A round in which the peer got no faster than by this share is a calm one; it is warm after CALM of them in a row."""
+CALM = 2
+MOST = 15
+"""Rounds of warming up at most."""
+REST = 1.5
+"""Seconds after a burst of writes, in which a server does what it put off (index, log) in its own time and not in the other's."""
+AGREED = 20
+"""Searches whose pages must be the same on both servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,158 +41,162 @@ class Run:
     locations: list[str]
 
 
-def observation(n: int) -> dict[str, Any]:
-    """A reading of one of PERSONS residents; no two are the same."""
-    day, minute = n % 28 + 1, n // 28 % 1440
-    return {
-        "resourceType": "Observation",
-        "status": "final",
-        "identifier": [{"system": "urn:bench:reading", "value": f"R{n:08d}"}],
-        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}],
-        "code": {"coding": [{"system": "http://loinc.org", "code": CODES[n % len(CODES)]}]},
-        "subject": {"reference": f"Patient/bench{n % PERSONS}"},
-        "effectiveDateTime": f"2026-03-{day:02d}T{minute // 60:02d}:{minute % 60:02d}:00+08:00",
-        "valueQuantity": {"value": 100 + n % 80, "unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"},
-    }
-
-
-def burst(server: Server, connections: int, asked: Sequence[Asked], units: int = 1) -> Run:
+def burst(server: Server, connections: int, requests: Sequence[Asked], units: int = 1) -> Run:
     """Sends requests from a process of their own. Raises RuntimeError when one was not answered with 200 or 201."""
-    lines = "\n".join(json.dumps([method, server.prefix + path, body]) for method, path, body in asked)
+    lines = "\n".join(json.dumps([method, server.prefix + path, body]) for method, path, body in requests)
     command = [sys.executable, "-m", "tests.bench.clients", str(server.port), str(connections)]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode:
         raise RuntimeError(f"{server.name}: {done.stderr[-600:]}")
     told = json.loads(done.stdout)
     if not set(told["answers"]) <= {"200", "201"}:
-        raise RuntimeError(f"{server.name} answered {told['answers']} to {asked[0][0]} {asked[0][1][:80]}")
-    return Run(len(asked) * units / told["seconds"], told["p50"], told["p99"], told["locations"])
+        raise RuntimeError(f"{server.name} answered {told['answers']} to {requests[0][0]} {requests[0][1][:80]}")
+    return Run(len(requests) * units / told["seconds"], told["p50"], told["p99"], told["locations"])
 
 
-def residents() -> list[Asked]:
-    """The residents that the readings are about."""
-    return [("PUT", f"/Patient/bench{n}", json.dumps({"resourceType": "Patient", "id": f"bench{n}"})) for n in range(PERSONS)]
-
-
-def posts(first: int, count: int) -> list[Asked]:
-    """Plain creates."""
-    return [("POST", "/Observation", json.dumps(observation(n))) for n in range(first, first + count)]
-
-
-def transactions(first: int, count: int) -> list[Asked]:
-    """Bundles of BUNDLE creates."""
-    found: list[Asked] = []
-    for b in range(count):
-        entries = [
-            {"resource": observation(n), "request": {"method": "POST", "url": "Observation"}}
-            for n in range(first + b * BUNDLE, first + (b + 1) * BUNDLE)
-        ]
-        found.append(("POST", "", json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})))
-    return found
-
-
-def reads(locations: Sequence[str], count: int, seed: int) -> list[Asked]:
-    """Reads of what was created, at random."""
-    chosen = random.Random(seed)
-    paths = ["/" + "/".join(urlsplit(place).path.strip("/").split("/")[-4:-2]) for place in locations]
-    return [("GET", chosen.choice(paths), None) for _ in range(count)]
-
-
-def searches(count: int, seed: int) -> list[Asked]:
-    """patient + code + date, newest first, 20 rows."""
-    chosen = random.Random(seed)
-    return [
-        ("GET", f"/Observation?patient=Patient/bench{chosen.randrange(PERSONS)}&code=http://loinc.org%7C{chosen.choice(CODES)}"
-                f"&date=ge2026-03-{chosen.randint(1, 9):02d}&_sort=-date&_count=20", None)
-        for _ in range(count)
-    ]  # fmt: skip
-
-
-@contextmanager
-def gateway(folder: Path, database: str = "") -> Iterator[Server]:
-    """`yifang serve` on an empty database."""
-    folder.mkdir(parents=True)
-    port = free_port()
-    store = f'\n[store]\ndatabase = "{database}"\n' if database else ""
-    (folder / "yifang.toml").write_text(CONFIGURATION.format(port=port) + store, "utf-8")
-    with running([sys.executable, "-m", "gateway", "serve", "--config", str(folder / "yifang.toml")], folder, port, dict(os.environ)):
-        yield Server("yifang", port, "/fhir")
-
-
-def api(requests: int, rounds: int, build: Path, say: Callable[[str], None]) -> list[Figure]:
-    """Figures of posts, transactions, reads and searches. requests: posts of one burst; the other bursts follow from it."""
-    shutil.rmtree(build / "api", ignore_errors=True)
-    with ExitStack() as stack:
-        own = stack.enter_context(gateway(build / "api" / "yifang"))
-        other = urlsplit(stack.enter_context(hapi())["YIFANG_TEST_HAPI"])
-        assert other.port is not None
-        return _compared(own, Server("hapi", other.port, other.path), requests, rounds, build, say)
-
-
-def _compared(own: Server, peer: Server, requests: int, rounds: int, build: Path, say: Callable[[str], None]) -> list[Figure]:
-    """Both servers get each burst, one after the other; the first round warms them up."""
-    match = Match((own, peer))
-    number = 0
-    for server in match.servers:
-        burst(server, 8, residents())
-    for round_ in range(rounds + 1):
-        say(f"round {round_} of {rounds}" if round_ else "warming up")
-        posted, bundles = (requests, max(requests // 50, 4)) if round_ else (max(requests, 1500), 8)
-        match.play("post", [posts(number, posted)] * 2)
-        number += posted
-        match.play("transaction", [transactions(number, bundles)] * 2, units=BUNDLE)
-        number += bundles * BUNDLE
-        for connections in (8, 64):
-            match.play(f"read {connections}", [reads(match.places[s.name], requests * 3, round_) for s in match.servers], connections)
-        match.play("search", [searches(max(requests // 4, 50), round_)] * 2)
-        if not round_:
-            match.runs.clear()
-    floor = [_floor(own, match.places[own.name][0], requests * 3, build) for _ in range(rounds)]
-    return _figures(match.runs, floor)
-
-
+@dataclass(slots=True)
 class Match:
-    """What the servers made of each kind of burst, and where what they created stands."""
+    """Two servers that get the same bursts in turn, and what they made of each kind. places: of what they created by plain posts. sent:
+    readings so far."""
 
-    def __init__(self, servers: tuple[Server, Server]) -> None:
-        self.servers = servers
-        self.runs: dict[tuple[str, str], list[Run]] = {}
-        self.places: dict[str, list[str]] = {server.name: [] for server in servers}
+    pair: Pair
+    runs: dict[tuple[str, str], list[Run]] = field(default_factory=dict)
+    places: dict[str, list[str]] = field(default_factory=dict)
+    sent: int = 0
+    turn: int = 0
 
-    def play(self, kind: str, asked: Sequence[list[Asked]], connections: int = 8, units: int = 1) -> None:
-        """Sends to each server what is asked of it."""
-        for server, requests in zip(self.servers, asked, strict=True):
-            run = burst(server, connections, requests, units)
-            self.runs.setdefault((kind, server.name), []).append(run)
-            self.places[server.name] += run.locations if kind == "post" else []
+    def fill(self) -> None:
+        """Residents and as many readings as fill the pages of all searches."""
+        for server in self.pair:
+            burst(server, 8, asked.residents())
+            burst(server, 8, asked.transactions(0, asked.FILLED // asked.BUNDLE))
+        self.sent = asked.FILLED
+
+    def round(self, requests: int, floor: Server | None = None) -> None:
+        """One burst of each kind to both servers; who begins changes from round to round. floor: gets the reads as well."""
+        self.turn += 1
+        bundles = max(requests // 50, 8)
+        self._play("post", asked.posts(self.sent, requests))
+        self._play("transaction", asked.transactions(self.sent + requests, bundles), units=asked.BUNDLE)
+        self.sent += requests + bundles * asked.BUNDLE
+        for connections in (8, 64):
+            for server in self._order():
+                self._note(f"read {connections}", server, burst(server, connections, self._reads(server, requests * 3)))
+        if floor is not None:
+            self._note("read 8", floor, burst(floor, 8, [("GET", "/", None)] * (requests * 3)))
+        self._play("search", asked.searches(max(requests // 4, 200), self.turn))
+
+    def last(self, kind: str) -> float:
+        """The peer's rate in the last round."""
+        return self.runs[kind, self.pair[1].name][-1].rate
+
+    def _play(self, kind: str, requests: Sequence[Asked], units: int = 1) -> None:
+        for server in self._order():
+            run = burst(server, 8, requests, units)
+            self._note(kind, server, run)
+            if kind == "post":
+                self.places.setdefault(server.name, []).extend(run.locations)
+            if kind != "search":
+                time.sleep(REST)
+
+    def _reads(self, server: Server, count: int) -> list[Asked]:
+        return asked.reads(self.places[server.name], count, self.turn)
+
+    def _order(self) -> Sequence[Server]:
+        return self.pair if self.turn % 2 else self.pair[::-1]
+
+    def _note(self, kind: str, server: Server, run: Run) -> None:
+        self.runs.setdefault((kind, server.name), []).append(run)
 
 
-def _floor(own: Server, place: str, count: int, build: Path) -> float:
-    """Requests a second of a bare handler that answers the bytes of one resource, 8 connections."""
-    path = "/".join(urlsplit(place).path.strip("/").split("/")[:-2])
-    content = build / "api" / "bare.json"
-    content.write_bytes(urllib.request.urlopen(f"http://127.0.0.1:{own.port}/{path}").read())
-    port = free_port()
-    command = [sys.executable, "-m", "tests.bench.bare", str(port), str(content)]
-    with running(command, build / "api", port, dict(os.environ)):
-        time.sleep(0.2)
-        return burst(Server("bare", port, ""), 8, [("GET", "/", None)] * count).rate
+def api(requests: int, rounds: int, databases: Sequence[str], build: Path, say: Callable[[str], None]) -> list[Figure]:
+    """Figures of posts, transactions, reads and searches on each database. requests: posts of one burst; the other bursts follow from it."""
+    figures: list[Figure] = []
+    for name in databases:
+        title, start = fhir_servers.PAIRS[name]
+        folder = build / "api" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        with start(folder) as pair:
+            say(f"{title}: both are running, and are filled")
+            figures += [f.named(f"{f.name} ({title})") for f in _compared(Match(pair), requests, rounds, folder, say)]
+    return figures
 
 
-def _figures(runs: dict[tuple[str, str], list[Run]], floor: Sequence[float]) -> list[Figure]:
-    def rates(kind: str, name: str) -> list[float]:
-        return [run.rate for run in runs[kind, name]]
+def _compared(match: Match, requests: int, rounds: int, folder: Path, say: Callable[[str], None]) -> list[Figure]:
+    match.fill()
+    warmed = _warm(match, max(requests, 1000), say)
+    _agree(match.pair)
+    match.runs.clear()
+    others: list[float] = []
+    with fhir_servers.bare(folder, _body(match.pair[0], match.places["yifang"][0])) as floor:
+        for n in range(rounds):
+            others.append(elsewhere())
+            say(f"round {n + 1} of {rounds}; others take {others[-1]:.0%} of the processors")
+            match.round(requests, floor)
+    return _figures(match.runs, f"after {warmed} rounds of warming up; others took {statistics.median(others):.0%} of the processors")
 
-    def compared(title: str, kind: str, unit: str, limit: float) -> Figure:
-        last, peer = runs[kind, "yifang"][-1], runs[kind, "hapi"][-1]
-        note = f"p50 {last.p50:.1f} ms against {peer.p50:.1f}, p99 {last.p99:.1f} against {peer.p99:.1f}"
-        return against(title, unit, rates(kind, "yifang"), rates(kind, "hapi"), "at least", limit, note)
+
+def _warm(match: Match, requests: int, say: Callable[[str], None]) -> int:
+    """Rounds until the peer's posts and searches get no faster; how many."""
+    best = {"post": 0.0, "search": 0.0}
+    calm = 0
+    for n in range(1, MOST + 1):
+        match.round(requests)
+        rates = {kind: match.last(kind) for kind in best}
+        say(f"warming up, {n}: HAPI's posts {rates['post']:,.0f}/s, searches {rates['search']:,.0f}/s")
+        calm = 0 if any(rates[kind] > best[kind] * (1 + WARM) for kind in best) else calm + 1
+        best = {kind: max(best[kind], rates[kind]) for kind in best}
+        if calm == CALM:
+            return n
+    return MOST
+
+
+def _agree(pair: Pair) -> None:
+    """Raises RuntimeError unless both servers answer the same full pages, in the same order: only then are their times comparable."""
+    for _, path, _ in asked.searches(AGREED, 0):
+        pages = [[_number(e) for e in json.loads(_get(server, path)).get("entry", [])] for server in pair]
+        if pages[0] != pages[1] or len(pages[0]) != asked.ROWS:
+            raise RuntimeError(f"the pages of {path} differ, or are not full: {pages}")
+
+
+def _number(entry: dict[str, Any]) -> str:
+    return str(entry["resource"]["identifier"][0]["value"])
+
+
+def _get(server: Server, path: str) -> bytes:
+    """The body of an answer, as the clients of the bursts get it."""
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{server.prefix}{path}", headers={"Accept": "application/fhir+json"})
+    with urllib.request.urlopen(request) as answer:
+        return bytes(answer.read())
+
+
+def _body(server: Server, place: str) -> bytes:
+    return _get(server, asked.reads([place], 1, 0)[0][1])
+
+
+def _figures(runs: dict[tuple[str, str], list[Run]], note: str) -> list[Figure]:
+    def of(kind: str, name: str, what: str = "rate") -> list[float]:
+        return [getattr(run, what) for run in runs[kind, name]]
+
+    def rate(title: str, kind: str, unit: str) -> Figure:
+        times = ", ".join(f"{q} {middle(kind, 'yifang', q):.1f} ms against {middle(kind, 'hapi', q):.1f}" for q in ("p50", "p99"))
+        return against(title, unit, of(kind, "yifang"), of(kind, "hapi"), "at least", 3, f"{times}; {note}")
+
+    def middle(kind: str, name: str, what: str) -> float:
+        return statistics.median(of(kind, name, what))
+
+    def wait(what: str) -> Figure:
+        title = f"search patient + code + date, {asked.ROWS} rows, 8 connections: {what}"
+        rates = f"{middle('search', 'yifang', 'rate'):,.0f}/s against {middle('search', 'hapi', 'rate'):,.0f}/s"
+        return quicker(title, of("search", "yifang", what), of("search", "hapi", what), 5, f"{rates}; {note}")
 
     return [
-        compared("POST Observation, 8 connections", "post", "requests/s", 3),
-        compared(f"transaction of {BUNDLE}, 8 connections", "transaction", "resources/s", 3),
-        compared("read, 8 connections", "read 8", "requests/s", 3),
-        compared("read, 64 connections", "read 64", "requests/s", 3),
-        against("read against a bare handler, 8 connections", "requests/s", rates("read 8", "yifang"), floor, "at least", 0.5, "the same bytes"),
-        compared("search patient + code + date, 20 rows", "search", "requests/s", 5),
-    ]
+        rate("POST Observation, 8 connections", "post", "requests/s"),
+        rate(f"transaction of {asked.BUNDLE}, 8 connections", "transaction", "resources/s"),
+        rate("read, 8 connections", "read 8", "requests/s"),
+        rate("read, 64 connections", "read 64", "requests/s"),
+        against("read against a bare handler, 8 connections", "requests/s", of("read 8", "yifang"), of("read 8", "bare"), "at least", 0.5,
+                f"the same bytes; {note}"),
+        wait("p50"),
+        wait("p99"),
+    ]  # fmt: skip

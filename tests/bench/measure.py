@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
+
+PROCESSORS = Path("/proc/stat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Figure:
         """For build/bench.json."""
         return asdict(self)
 
+    def named(self, name: str) -> Figure:
+        """The same under another name."""
+        return replace(self, name=name)
+
 
 def against(
     name: str, unit: str, ours: Sequence[float], reference: Sequence[float], how: Literal["at most", "at least"], limit: float, note: str = ""
@@ -36,6 +44,29 @@ def against(
     met = ratio <= limit if how == "at most" else ratio >= limit
     sign = "≤" if how == "at most" else "≥"
     return Figure(name, unit, statistics.median(ours), statistics.median(reference), ratio, f"{sign} {limit:g}×", met, note)
+
+
+def quicker(name: str, ours: Sequence[float], reference: Sequence[float], limit: float, note: str = "") -> Figure:
+    """Milliseconds of rounds that alternated: medians; the ratio says how many times as quick ours is, the median of the rounds."""
+    ratio = statistics.median(b / a for a, b in zip(ours, reference, strict=True))
+    return Figure(name, "ms", statistics.median(ours), statistics.median(reference), ratio, f"≥ {limit:g}×", ratio >= limit, note)
+
+
+def elsewhere(seconds: float = 1.0) -> float:
+    """Share of the processors' time that others take, the host included, while this run waits. NaN where there is no /proc."""
+    if not PROCESSORS.exists():
+        return math.nan
+    before = _ticks()
+    time.sleep(seconds)
+    idle, whole = (after - was for was, after in zip(before, _ticks(), strict=True))
+    return 1 - idle / whole
+
+
+def _ticks() -> tuple[int, int]:
+    """Ticks that the processors were idle or waited for disks, and all ticks, since the machine started."""
+    _, *ticks = PROCESSORS.read_text("ascii").split("\n", 1)[0].split()
+    of = [int(t) for t in ticks[:8]]  # what guests got stands in the others again
+    return of[3] + of[4], sum(of)
 
 
 def below(name: str, unit: str, ours: Sequence[float], limit: float, note: str = "") -> Figure:
