@@ -13,7 +13,7 @@ from gateway.store.api.spoken import adopt, give_way, overwritten
 from gateway.store.compose import overlay
 from gateway.store.composer import Composer, stored
 from gateway.store.residents import Residents
-from gateway.store.states import ContributionState, RecordState, ResourceState, Version
+from gateway.store.states import Body, ContributionState, RecordState, ResourceState, Version
 from gateway.store.unit import Unit
 from gateway.store.withheld import released, withhold
 from gateway.store.work import Item
@@ -114,33 +114,42 @@ class Applier:
             key = "/".join(part for part in item.record.key if part)
             doubts.append(Finding("person-changed", "hold", text, source=f"业务键 {key}"))
         if not item.released:
-            if record.current is not None:
-                doubts += self._workflow(record, item)
+            doubts += self._workflow(record, item)
             doubts += overwritten(self.unit, record, item)
         return doubts
 
     def _workflow(self, record: RecordState, item: Item) -> list[Finding]:
-        """A governed Task or request keeps the workflow status that its first version gave it; a version that would change it is held."""
+        """A governed Task or request keeps the workflow status that it got when it was made; a version, or another record, that would change it
+        is held."""
         if item.record.stamp and f"{item.record.stamp}|{item.record.digest}" < record.rank:
             return []  # an older version changes nothing
         doubts = []
         drafts = {(d.type, d.id): d for d in item.result.drafts if d.type in STATUS}
+        for draft in drafts.values():
+            state = self.unit.by_name.get((draft.type, draft.id))
+            if state is not None and draft.compose != "one" and self._set_by_others(record, state):
+                doubts += self._governed(state.type, state.plain(), draft.body.get(STATUS[state.type]))
         for c in record.contributions.values():
             state = self.unit.resources[c.resource]
             if state.type not in STATUS or not c.present or c.record != record.id:
                 continue
-            body = self.composer.body_of(c)
-            if not self.unit.rules.governs(state.type, body):
-                continue
-            element = STATUS[state.type]
-            draft = drafts.get((state.type, state.id))
-            now = draft.body.get(element) if draft is not None else "entered-in-error"
-            if now != body.get(element) and (draft is not None or item.mode == "snapshot"):
-                text = (
-                    f"转诊流程状态由流转表管理: 记录要把 {state.type}.{element} 从 {body.get(element)} 改为 {now}, 未写入; 请在转诊流程中操作, 或放行"
-                )
-                doubts.append(Finding("workflow-status", "hold", text, f"{state.type}.{element}"))
+            known = drafts.get((state.type, state.id))
+            if known is not None or item.mode == "snapshot":
+                now = known.body.get(STATUS[state.type]) if known is not None else "entered-in-error"
+                doubts += self._governed(state.type, self.composer.body_of(c), now)
         return doubts
+
+    def _set_by_others(self, record: RecordState, state: ResourceState) -> bool:
+        """Whether a resource stands of which this record said nothing yet."""
+        return bool(state.version) and not state.deleted and not any(c.record == record.id for c in state.contributions.values())
+
+    def _governed(self, type_: str, body: Body, now: str | None) -> list[Finding]:
+        """The hold of a record that says another status than `body` where a transition table governs."""
+        element = STATUS[type_]
+        if now == body.get(element) or not self.unit.rules.governs(type_, body):
+            return []
+        text = f"转诊流程状态由流转表管理: 记录要把 {type_}.{element} 从 {body.get(element)} 改为 {now}, 未写入; 请在转诊流程中操作, 或放行"
+        return [Finding("workflow-status", "hold", text, f"{type_}.{element}")]
 
     # -- held and refused --------------------------------------------------------------------------------------------------------
 

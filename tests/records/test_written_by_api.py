@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.fhir.ids import TEST_KEY, IdScheme
 from gateway.store.api.asks import Ask, Denied, Origin, Wrote
 from gateway.store.api.mentions import Rids
 from gateway.store.api.writes import Writes
+from gateway.store.compose import Precedence
 from gateway.store.work import Work
 from tests.records.county import ID_CARD, County, form, observation
 
@@ -34,6 +36,11 @@ def put(county: County, name: str, body: dict[str, Any]) -> Wrote | Denied:
 def observed(county: County) -> str:
     """Name of the one Observation."""
     return f"Observation/{county.one('Observation')['id']}"
+
+
+def task(status: str, compose: str) -> dict[str, Any]:
+    """A draft of a Task, which a transition table governs."""
+    return {"type": "Task", "value": "t", "compose": compose, "subject": False, "body": {"status": status, "intent": "order"}}
 
 
 def hold(county: County) -> int:
@@ -108,6 +115,43 @@ def test_where_the_map_merges_both_words_count(county: County) -> None:
     put(county, name, body | {"alias": ["县人民医院"]})
     assert county.current()[name]["alias"] == ["县医院", "县人民医院"] or county.current()[name]["alias"] == ["县人民医院", "县医院"]
     assert county.rows("SELECT count(*) FROM hold") == [(0,)]
+
+
+@pytest.mark.parametrize("compose", ["one", "merge"])
+def test_no_record_takes_back_the_workflow_status_that_a_client_set(county: County, compose: str) -> None:
+    county.send(form("1", T1, [task("requested", compose)]))
+    name = f"Task/{county.one('Task')['id']}"
+    assert isinstance(put(county, name, county.current()[name] | {"status": "accepted"}), Wrote)
+    assert county.current()[name]["status"] == "accepted"
+    for stamp, says in ((T2, "requested"), (T3, "cancelled")):
+        assert county.send(form("1", stamp, [task(says, compose)])).outcomes[0].state == "held"
+        assert county.current()[name]["status"] == "accepted"
+    assert "Task.status" in county.rows("SELECT sides FROM hold ORDER BY id DESC")[0][0]
+
+
+def test_no_precedence_of_records_takes_back_the_workflow_status_that_a_client_sets(county: County) -> None:
+    county.gateway.writer.rules = replace(
+        county.gateway.writer.rules, precedence=Precedence.from_csv("type,element,authorities\nTask,status,urn:test:his")
+    )
+    county.send(form("1", T1, [task("requested", "merge")]))
+    name = f"Task/{county.one('Task')['id']}"
+    put(county, name, county.current()[name] | {"status": "accepted"})
+    assert county.current()[name]["status"] == "accepted"
+
+
+def test_a_workflow_that_a_client_began_is_not_moved_by_a_record_that_merges(county: County) -> None:
+    name = f"Task/{IdScheme(TEST_KEY, county.config.base).derive('Task', 'x', ['t'])}"
+    put(county, name, {"status": "accepted", "intent": "order"})
+    assert county.send(form("1", T1, [task("requested", "merge")])).outcomes[0].state == "held"
+    assert county.current()[name]["status"] == "accepted"
+
+
+def test_a_second_record_does_not_move_the_workflow_of_the_first(county: County) -> None:
+    county.send(form("1", T1, [task("requested", "merge")]))
+    held = county.send(form("2", T2, [task("completed", "merge")])).outcomes[0]
+    assert (held.state, [f.code for f in held.findings]) == ("held", ["workflow-status"])
+    assert county.send(form("3", T2, [task("requested", "merge")])).outcomes[0].state in ("written", "unchanged")
+    assert county.one("Task")["status"] == "requested"
 
 
 def test_what_a_client_says_of_a_resident_goes_with_a_link_and_comes_back(county: County) -> None:

@@ -33,10 +33,12 @@ def authority_of(custodian: str) -> str:
     return f"urn:yifang:organisation:{custodian}"
 
 
-def kind_of(state: ResourceState) -> str:
-    """How a client's word is composed with what stands there: `merge` where the records' maps merge, else it stands alone."""
+def kind_of(unit: Unit, state: ResourceState) -> str:
+    """How a client's word is composed with what stands there: `merge` where the records' maps merge, else it stands alone. So it does where
+    a transition table governs: no precedence among records decides what a workflow has come to."""
     kinds = {c.compose for c in state.contributions.values()}
-    return "merge" if "merge" in kinds and WHOLE not in kinds else WHOLE
+    governed = not state.deleted and unit.rules.governs(state.type, state.plain())
+    return "merge" if "merge" in kinds and WHOLE not in kinds and not governed else WHOLE
 
 
 def contribute(unit: Unit, composer: Composer, state: ResourceState, body: dict[str, Any] | None, *, custodian: str, kind: str,
@@ -87,7 +89,7 @@ def _touched(unit: Unit, record: RecordState, item: Item) -> Iterator[ResourceSt
         if state.contributions:
             if any(c.compose == WHOLE for c in state.contributions.values()):
                 yield state
-        elif not state.deleted and draft.compose != "merge":
+        elif not state.deleted and (draft.compose != "merge" or unit.rules.governs(state.type, draft.body)):
             yield state
     for c in record.contributions.values():
         state = unit.resources[c.resource]

@@ -149,7 +149,7 @@ class Writes:
         """A client's word of a resource that records write too."""
         unit, body = applier.unit, ask.body
         follows: followed.Pairs = ()
-        kind = spoken.WHOLE if body is None else spoken.kind_of(state)
+        kind = spoken.WHOLE if body is None else spoken.kind_of(unit, state)
         if body is not None:
             before = dict(pair for c in state.contributions.values() for pair in c.patients)
             applier.residents.load((), before.values())
