@@ -162,6 +162,12 @@ def _pragmas(connection: Any) -> None:
     cursor.close()
 
 
+def _without_jit(connection: Any) -> None:
+    """PostgreSQL compiles what it believes to be dear: seconds for a search of milliseconds."""
+    connection.execute("SET jit = off")
+    connection.commit()
+
+
 def _faults(dialect: str) -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """The driver's exceptions of a race lost to another writer, and of a database that does not answer. psycopg is slow to import, and
     the embedded database needs none of it."""
@@ -174,7 +180,9 @@ def _faults(dialect: str) -> tuple[tuple[type[Exception], ...], tuple[type[Excep
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True)
+        event.listen(engine, "connect", lambda connection, _record: _without_jit(connection))
+        return engine
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False})
     event.listen(engine, "connect", lambda connection, _record: _pragmas(connection))
     return engine

@@ -73,7 +73,8 @@ def grouped(ranges: Iterable[PostingRange]) -> list[Group]:
 
 def keyed(group: Group, sqlite: bool, columns: str, rest: str = "", values: Sequence[Any] = ()) -> tuple[str, list[Any]]:
     """Statement for some columns of a posting `p` of a group, from both tables. rest: more conditions, order and limit, of each table (of
-    each key on PostgreSQL, which is led from key to key: of a table that was empty a moment ago its planner would rather read all)."""
+    each key on PostgreSQL, which is led from key to key (`OFFSET 0` keeps it there): of a table that was empty a moment ago its planner would
+    rather read all)."""
     keys, low, high = group
     if sqlite:
         one = f"SELECT * FROM (SELECT {columns} FROM {{}} p.key IN ({marks(keys)}) AND p.t BETWEEN %s AND %s{rest}) AS {{}}"
@@ -81,7 +82,7 @@ def keyed(group: Group, sqlite: bool, columns: str, rest: str = "", values: Sequ
     else:
         one = (
             f"SELECT {{1}}.* FROM unnest(%s::bigint[]) AS k{{1}}(key) CROSS JOIN LATERAL "
-            f"(SELECT {columns} FROM {{0}} p.key = k{{1}}.key AND p.t BETWEEN %s AND %s{rest}) AS {{1}}"
+            f"(SELECT {columns} FROM {{0}} p.key = k{{1}}.key AND p.t BETWEEN %s AND %s{rest} OFFSET 0) AS {{1}}"
         )
         parameters = [list(keys), low, high, *values]
     return " UNION ALL ".join(one.format(table, name) for table, name in zip(places(sqlite), "xy", strict=True)), parameters * 2
@@ -96,13 +97,17 @@ def holding(needles: Needles, sqlite: bool) -> tuple[str, list[bytes]]:
 
 def demanded(demand: Demand, odd: int, sqlite: bool) -> tuple[str, list[Any]]:
     """Condition that the resource of a posting `p` has what is demanded; odd: the last bit of its postings' keys. SQLite would have to look
-    into every batch of fresh postings, and gathers them once."""
+    into every batch of fresh postings, and gathers them once; PostgreSQL would gather merged ones, too, without `OFFSET 0`."""
     text, parameters = "", list[Any]()
     merged, fresh = places(sqlite, "q")
     for even in demand.posted:
         keys = [key | odd for key in even]
         here, same = f"q.key IN ({marks(keys)})", "q.t = p.t AND q.rid = p.rid"
-        recent = f"(p.t, p.rid) IN (SELECT q.t, q.rid FROM {fresh} {here})" if sqlite else f"EXISTS (SELECT 1 FROM {fresh} {here} AND {same})"
+        if sqlite:
+            recent = f"(p.t, p.rid) IN (SELECT q.t, q.rid FROM {fresh} {here})"
+        else:
+            same += " OFFSET 0"
+            recent = f"EXISTS (SELECT 1 FROM {fresh} {here} AND {same})"
         text += f" AND (EXISTS (SELECT 1 FROM {merged} {here} AND {same}) OR {recent})"
         parameters += [*keys, *keys]
     held, bytes_ = holding(demand.needles, sqlite)

@@ -37,9 +37,10 @@ class Reading:
 
 def stream(connection: Connection, reading: Reading, after: Place | None) -> Iterator[list[tuple[int, Row]]]:
     """(t of the posting, or time of writing; index row) in order of that and of rid, strictly after a place; a row stands there once a value.
-    The engine leaves out what has not the postings that are demanded, and from the second helping on rows without the needles."""
+    The engine leaves out what has not the postings that are demanded, and from the second helping on rows without the needles. Of postings
+    that have to be sorted first, it would look at every one: there it leaves out nothing before the second helping."""
     order = "DESC" if reading.descending else "ASC"
-    demand, size = Demand(reading.demand.posted), FIRST
+    demand, size = (NOTHING, FIRST * 4) if reading.together else (Demand(reading.demand.posted), FIRST)
     while True:
         among, parameters = _among(is_sqlite(connection), reading, demand, after, size)
         statement = f"SELECT DISTINCT at, who FROM ({among}) AS u ORDER BY at {order}, who {order} LIMIT %s"

@@ -168,7 +168,7 @@ class Run:
 
     def _fewest(self, streams: list[list[PostingRange]]) -> list[PostingRange] | None:
         """Those with fewest postings, which are counted no further than it takes to tell."""
-        for limit in (LIGHT, MUCH, HEAVY):
+        for limit in (MUCH, HEAVY):
             if limit == HEAVY:
                 streams = [s for s in streams if len(s) <= STREAMS]
             if not streams or (len(streams) == 1 and len(streams[0]) <= STREAMS):
