@@ -140,8 +140,8 @@ class _Postgres:
         return found
 
     def take_out(self, cursor: Any, postings: Sequence[Posting]) -> None:
-        for table in ("index_fresh", "index_posting"):
-            self.delete(cursor, table, ("key", "t", "rid"), postings)
+        self.delete(cursor, "index_posting", ("key", "t", "rid"), postings)
+        self.delete(cursor, "index_fresh", ("batch", "key", "t", "rid"), [(0, *posting) for posting in postings])  # without it: all are read
 
     def merge(self, cursor: Any, rows: int, after: Posting) -> Posting | None:
         last: Posting | None = cursor.execute(_LAST, (*after, rows)).fetchone()
