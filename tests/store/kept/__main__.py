@@ -1,6 +1,7 @@
-"""Keeps a database as it was written by a release, for the tests of later ones.
+"""Keeps a database as this release writes it, for the tests of later ones.
 
-python -m tests.store.kept DATABASE FILE     the SQLite file's rows, table by table, as gzipped JSON; bytes as {"base64": ...}
+python -m tests.store.kept     makes a small site (tests/store/kept/county.py) and writes the rows of its SQLite database, table by table, as
+gzipped JSON into `schema-<revision>.json.gz` beside this file; bytes as {"base64": ...}
 
 The active map set stays out: it is the program's own, and half a megabyte.
 """
@@ -11,9 +12,11 @@ import base64
 import gzip
 import json
 import sqlite3
-import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from tests.store.kept.county import site, write
 
 
 def kept(path: Path) -> dict[str, dict[str, Any]]:
@@ -32,7 +35,16 @@ def kept(path: Path) -> dict[str, dict[str, Any]]:
     return tables
 
 
+def main() -> None:
+    """The command."""
+    with tempfile.TemporaryDirectory() as folder:
+        with site(Path(folder)) as (front, clock):
+            write(front, clock)
+        tables = kept(Path(folder) / "yifang.sqlite3")
+    file = Path(__file__).parent / f"schema-{tables['alembic_version']['rows'][0][0]}.json.gz"
+    file.write_bytes(gzip.compress(json.dumps(tables, ensure_ascii=False, separators=(",", ":")).encode(), mtime=0))
+    print(file)
+
+
 if __name__ == "__main__":
-    database, file = map(Path, sys.argv[1:])
-    text = json.dumps(kept(database), ensure_ascii=False, separators=(",", ":"))
-    file.write_bytes(gzip.compress(text.encode(), mtime=0))
+    main()
