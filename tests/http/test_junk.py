@@ -27,6 +27,15 @@ def test_a_method_of_an_entry_that_is_none_is_refused(front: Front, kind: str, s
     assert outcome["issue"][0]["expression"] == ["Bundle.entry[0].request.method"]
 
 
+@pytest.mark.parametrize("url", ["Patient/1/$everything", "metadata", "Basic/1/_history"])
+def test_a_method_that_an_entry_s_address_does_not_take_is_no_405_of_the_bundle(front: Front, url: str) -> None:
+    """405 with Allow would be said of the address that the Bundle was posted to (RFC 9110 §15.5.6)."""
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": url}}]}
+    answer = front.write("POST", "/fhir", bundle)
+    assert (answer.status_code, answer.headers.get("allow")) == (400, None)
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0]"]
+
+
 @pytest.mark.parametrize("number", [b"1E+99999999999999999999", b"1e-99999999999999999999", b"-0.1E+99999999999999999999"])
 def test_a_number_whose_exponent_no_decimal_has_is_not_json(front: Front, number: bytes) -> None:
     body = b'{"resourceType":"Basic","id":"far","code":{"text":"x"},"extension":[{"url":"urn:x","valueDecimal":' + number + b"}]}"

@@ -150,11 +150,12 @@ async def ask_of(call: Call) -> Ask | None:
 
 
 def placed(fault: Problem, at: int) -> Problem:
-    """The same fault with the place of its entry."""
+    """The same fault with the place of its entry. 405 would say that Bundles are not taken here (RFC 9110 §15.5.6): it is a 400."""
     text = fault.text
     findings = [replace(f, target=_within(at, f.target)) for f in fault.findings]
     zh, en = f"第 {at + 1} 条: {text.zh}", f"Entry {at + 1}: {text.en}"
-    return Problem(fault.status, fault.code, zh, en, _within(at, fault.expression), fault.headers, findings)
+    status, headers = (400, {}) if fault.status == 405 else (fault.status, fault.headers)
+    return Problem(status, fault.code, zh, en, _within(at, fault.expression), headers, findings)
 
 
 def _within(at: int, expression: str) -> str:
