@@ -111,6 +111,15 @@ def test_who_stands_several_times_under_a_string_hides_nobody(store: Store) -> N
     assert sorted(store.ids("Patient", "name=欧阳")) == [f"p{n}" for n in range(5)]
 
 
+def test_more_types_than_one_statement_takes_are_searched_together(store: Store) -> None:
+    store.searcher = Searcher(store.searcher.indexer, limits=Limits(few=1))
+    types = store.searcher.indexer.r4.resource_types()
+    store.put(*({"resourceType": type_, "id": f"{n}"} for type_ in types for n in "ab"))
+    page = store.page("", "_count=5&_total=accurate")
+    assert (len(page.rows), page.total) == (5, 2 * len(types))
+    assert len(store.ids("", "_count=200")) == len(store.ids("", "_count=200&_sort=_lastUpdated")) == 2 * len(types)
+
+
 def test_a_new_system_of_a_code_is_found_beside_the_old_one(store: Store) -> None:
     store.put(observation("a"), observation("b") | {"code": {"coding": [{"system": LOCAL, "code": "718-7"}, {"code": "718-7"}]}})
     assert sorted(store.ids("Observation", "code=718-7")) == ["a", "b"]

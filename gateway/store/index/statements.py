@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from gateway.store.index.match.row import PostingRange
+from gateway.store.index.spans import HIGHEST, LOWEST
 from gateway.store.index.write import BATCHES
 
 __all__ = ["NOTHING", "Demand", "Group", "Needles", "demanded", "grouped", "holding", "is_sqlite", "keyed", "marks", "places", "run"]
@@ -76,15 +77,16 @@ def keyed(group: Group, sqlite: bool, columns: str, rest: str = "", values: Sequ
     each key on PostgreSQL, which is led from key to key (`OFFSET 0` keeps it there): of a table that was empty a moment ago its planner would
     rather read all)."""
     keys, low, high = group
+    span, bounds = (" AND p.t BETWEEN %s AND %s", [low, high]) if (low, high) != (LOWEST, HIGHEST) else ("", [])
     if sqlite:
-        one = f"SELECT * FROM (SELECT {columns} FROM {{}} p.key IN ({marks(keys)}) AND p.t BETWEEN %s AND %s{rest}) AS {{}}"
-        parameters = [*keys, low, high, *values]
+        one = f"SELECT * FROM (SELECT {columns} FROM {{}} p.key IN ({marks(keys)}){span}{rest}) AS {{}}"
+        parameters = [*keys, *bounds, *values]
     else:
         one = (
             f"SELECT {{1}}.* FROM unnest(%s::bigint[]) AS k{{1}}(key) CROSS JOIN LATERAL "
-            f"(SELECT {columns} FROM {{0}} p.key = k{{1}}.key AND p.t BETWEEN %s AND %s{rest} OFFSET 0) AS {{1}}"
+            f"(SELECT {columns} FROM {{0}} p.key = k{{1}}.key{span}{rest} OFFSET 0) AS {{1}}"
         )
-        parameters = [list(keys), low, high, *values]
+        parameters = [list(keys), *bounds, *values]
     return " UNION ALL ".join(one.format(table, name) for table, name in zip(places(sqlite), "xy", strict=True)), parameters * 2
 
 

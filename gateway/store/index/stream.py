@@ -16,6 +16,8 @@ __all__ = ["Reading", "stream"]
 
 FIRST, MOST = 64, 4096
 """Postings that are read at first and at most at a time."""
+BRANCHES = 200
+"""Groups of postings in one part of a statement: SQLite takes 500 SELECTs together, and a search of all types has more."""
 _WRITTEN = "(SELECT r.time FROM index_row AS r WHERE r.rid = p.rid)"
 
 Place = tuple[int, int]
@@ -73,7 +75,10 @@ def _among(sqlite: bool, reading: Reading, demand: Demand, after: Place | None, 
         statement, own = keyed(group, sqlite, f"{at} AS at, p.rid AS who", rest, values)
         branches.append(statement)
         parameters += own
-    return " UNION ALL ".join(branches), parameters
+    parts = [" UNION ALL ".join(branches[n : n + BRANCHES]) for n in range(0, len(branches), BRANCHES)]
+    if not parts:
+        return "", parameters
+    return parts[0] if len(parts) == 1 else " UNION ALL ".join(f"SELECT * FROM ({part}) AS c{n}" for n, part in enumerate(parts)), parameters
 
 
 def _narrowed(range_: PostingRange, descending: bool, after: Place | None) -> PostingRange:
