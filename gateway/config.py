@@ -170,7 +170,9 @@ class Config(Section):
     )
     zone: str = Field("Asia/Shanghai", description="Time zone of the county.")
     mappings: Path | None = Field(None, description="The site's own mappings folder; lies over the built-in one, file by file.")
-    profiles: Path | None = Field(None, description="The site's own profiles folder: `SearchParameter-*.json` of its own search parameters.")
+    profiles: Path | None = Field(
+        None, description="The site's own profiles folder: its search parameters `SearchParameter-*.json`, its `views/*.json`."
+    )
     http: HttpConfig = Field(HttpConfig(), description="HTTP server.")
     store: StoreConfig = Field(StoreConfig(), description="Store.")
     log: LogConfig = Field(LogConfig(), description="Logs.")

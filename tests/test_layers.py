@@ -29,6 +29,7 @@ LAYERS: list[set[str]] = [
     {"gateway.mapping"},
     {"gateway.metrics"},
     {"gateway.store"},
+    {"gateway.views"},
     {"gateway.upstream"},
     {"gateway.outbox", "gateway.notify"},
     {"gateway.pipeline"},

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gateway import __version__
-from gateway.cli import data, demo, index, maps, operate, subscriptions, validate
+from gateway.cli import data, demo, index, maps, operate, subscriptions, validate, views
 from gateway.errors import Conflict, MapError, TransientError, YifangError
 from gateway.log import place
 
@@ -51,6 +51,7 @@ maps.add(app)
 index.add(app)
 subscriptions.add(app)
 validate.add(app)
+views.add(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

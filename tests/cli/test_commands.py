@@ -20,7 +20,7 @@ from tests.village import body, id_card, reading
 
 ISSUE = """demo serve ingest map·run map·check map·test map·doc map·explain map·coverage map·activate map·remap messages·list messages·show
 messages·replay holds·list holds·show holds·release holds·reject residents·link residents·unlink deliveries deliveries·resume
-deliveries·reconcile subscriptions subscriptions·restart doctor init token reindex""".split()
+deliveries·reconcile subscriptions subscriptions·restart doctor init token reindex validate views·list views·run""".split()
 
 
 def names(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
