@@ -15,7 +15,7 @@ async def current(call: Call) -> tuple[int, int, bytes]:
     reads = call.backend.reads
     if reads.sqlite:
         return standing(call, reads.current(call.type, call.id, call.scope))
-    return standing(call, await call.backend.reading(lambda: reads.current(call.type, call.id, call.scope)))
+    return standing(call, await call.backend.gathering.current(call.type, call.id, call.scope))
 
 
 def standing(call: Call, found: tuple[int, int, bool, bytes] | None) -> tuple[int, int, bytes]:

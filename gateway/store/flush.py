@@ -34,6 +34,11 @@ _FINDING = ("id", "source", "message", "version", "code", "severity", "text", "t
 
 def flush(unit: Unit, residents: Residents, indexer: EntriesOf, index: IndexWriter) -> None:
     """Writes everything; the caller commits."""
+    with unit.raw.together(len(unit.resources)):
+        _write(unit, residents, indexer, index)
+
+
+def _write(unit: Unit, residents: Residents, indexer: EntriesOf, index: IndexWriter) -> None:
     raw = unit.raw
     raw.insert("message", _MESSAGE, unit.messages)
     raw.insert("message_chunk", ("message", "n", "content"), unit.chunks)

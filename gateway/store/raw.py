@@ -1,19 +1,24 @@
-"""Raw SQL of the hot path on both engines: sets by JSON array (SQLite) or array (PostgreSQL), bulk inserts by statements of many rows or COPY."""
+"""Raw SQL of the hot path on both engines: sets by JSON array (SQLite) or array (PostgreSQL), inserts by statements of many rows or COPY."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from gateway.fhir.json import encode
 
-__all__ = ["Raw", "copy_rows", "insert_rows"]
+__all__ = ["Raw", "insert_rows", "pipelined", "put_rows"]
 
 STEPS = (64, 8)
 """SQLite: rows that one statement inserts. At each statement other threads get the interpreter, so few large ones are written sooner,
 and 64 rows at once cost about half of 64 single ones."""
+
+FEW = 16
+"""PostgreSQL: a group of so many resources sends its rows without waiting for an answer to each statement. A larger one sends them by COPY,
+which needs two round trips a table and less work a row."""
 
 SPAN = 20
 """PostgreSQL: a commit sequence is (transaction id << SPAN) + n, so that its order is that of transaction ids and a feed that reads
@@ -53,7 +58,11 @@ class Raw:
         if self.sqlite:
             insert_rows(self.cursor, f"INSERT INTO {table} ({','.join(columns)})", len(columns), rows)
             return
-        copy_rows(self.cursor, table, columns, rows)
+        put_rows(self.cursor, table, columns, rows)
+
+    def together(self, resources: int) -> AbstractContextManager[Any]:
+        """What is written inside is answered at its end, where a small group would mostly wait for the server."""
+        return nullcontext() if self.sqlite or resources > FEW else self.cursor.connection.pipeline()
 
     def upsert(self, table: str, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Inserts rows (key columns first, then `columns`) or replaces `columns` where the key is there."""
@@ -65,7 +74,7 @@ class Raw:
         if self.sqlite:
             insert_rows(self.cursor, head, len(names), rows, tail)
         else:
-            self.many(_rows(head, len(names), 1, tail), rows)
+            self.cursor.executemany(_rows(head, len(names), 1, tail, "%s"), rows)
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Runs one statement for each row of parameters."""
@@ -93,13 +102,10 @@ class Raw:
         if self.sqlite:
             return self.number()
         if not self._seq:
-            self._seq = (int(self.rows("SELECT pg_current_xact_id()::text::bigint")[0][0]) + self._offset()) << SPAN
+            ((present, offset),) = self.rows("SELECT pg_current_xact_id()::text::bigint, (SELECT value FROM setting WHERE name = 'sequence-offset')")
+            self._seq = (present + int(bytes(offset or b"0"))) << SPAN
         self._seq += 1
         return self._seq
-
-    def _offset(self) -> int:
-        found = self.rows("SELECT value FROM setting WHERE name = 'sequence-offset'")
-        return int(bytes(found[0][0])) if found else 0
 
     def lock(self, names: Iterable[str]) -> None:
         """PostgreSQL: holds these names until the transaction ends, taken in sorted order. SQLite has one writer anyway."""
@@ -108,9 +114,20 @@ class Raw:
                 self.cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
 
-def copy_rows(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """PostgreSQL: inserts rows by COPY; a row that is there already is an error of the engine."""
-    with cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
+def pipelined(cursor: Any) -> bool:
+    """PostgreSQL: whether statements are sent without waiting for their answers; COPY cannot be."""
+    return bool(cursor.connection.pgconn.pipeline_status)
+
+
+def put_rows(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """PostgreSQL: inserts rows, by COPY or, in a pipeline, by statements of FEW; a row that is there already is an error of the engine."""
+    names = ",".join(columns)
+    if pipelined(cursor):
+        for at in range(0, len(rows), FEW):
+            part = rows[at : at + FEW]
+            cursor.execute(_rows(f"INSERT INTO {table} ({names})", len(columns), len(part), "", "%s"), list(chain.from_iterable(part)))
+        return
+    with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 
@@ -127,6 +144,6 @@ def insert_rows(cursor: Any, head: str, width: int, rows: Sequence[Sequence[Any]
 
 
 @lru_cache(maxsize=512)
-def _rows(head: str, width: int, rows: int, tail: str) -> str:
-    marks = f"({','.join('?' * width)})"
+def _rows(head: str, width: int, rows: int, tail: str, mark: str = "?") -> str:
+    marks = f"({','.join([mark] * width)})"
     return f"{head} VALUES {','.join([marks] * rows)}{tail}"

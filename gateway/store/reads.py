@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,9 +11,15 @@ from gateway.store.database import Database
 from gateway.store.raw import SPAN
 from gateway.store.scope import Scope
 
-__all__ = ["Asked", "Place", "Reads", "Version"]
+__all__ = ["Asked", "Current", "Name", "Place", "Reads", "Version"]
+
+Name = tuple[str, str]
+"""(type, id) of a resource."""
+Current = tuple[int, int, bool, bytes]
+"""(version, time in µs, deleted, content)."""
 
 _CURRENT = "SELECT version, time, deleted, content FROM resource WHERE id = ? AND type = ?"
+_CURRENTS = "SELECT type, id, version, time, deleted, content FROM resource WHERE id = ANY(?)"
 _PAST = (
     "SELECT h.version, h.time, h.deleted, h.content FROM resource r JOIN resource_history h ON h.rid = r.rid "
     "WHERE r.id = ? AND r.type = ? AND h.version = ?"
@@ -75,13 +81,20 @@ class Reads:
         while self._idle:
             self._idle.pop().close()
 
-    def current(self, type_: str, id_: str, scope: Scope) -> tuple[int, int, bool, bytes] | None:
-        """(version, time in µs, deleted, content) of the current version; None when there never was one."""
+    def current(self, type_: str, id_: str, scope: Scope) -> Current | None:
+        """The current version; None when there never was one."""
         assert scope is not None
         rows = self._rows(_CURRENT, (id_, type_))
         return rows[0] if rows else None
 
-    def version(self, type_: str, id_: str, number: int, scope: Scope) -> tuple[int, int, bool, bytes] | None:
+    def currents(self, names: Iterable[Name], scope: Scope) -> dict[Name, Current]:
+        """The same of several (type, id) in one statement, on PostgreSQL; those that never were are left out."""
+        assert scope is not None
+        wanted = set(names)
+        rows = self._rows(_CURRENTS, (sorted({id_ for _, id_ in wanted}),))
+        return {(type_, id_): (version, time, deleted, content) for type_, id_, version, time, deleted, content in rows if (type_, id_) in wanted}
+
+    def version(self, type_: str, id_: str, number: int, scope: Scope) -> Current | None:
         """The same of one version."""
         now = self.current(type_, id_, scope)
         if now is None or number == now[0]:
@@ -154,7 +167,7 @@ class Reads:
         except IndexError:
             return self._anew(text, parameters)
         try:
-            rows: list[Any] = connection.execute(text, parameters).fetchall()
+            rows = self._fetch(connection, text, parameters)
         except self.database.away:
             connection.close()
             return self._anew(text, parameters)
@@ -165,11 +178,17 @@ class Reads:
         """The same on a connection opened just now."""
         connection = self.database.raw()
         try:
-            rows: list[Any] = connection.execute(text, parameters).fetchall()
+            rows = self._fetch(connection, text, parameters)
         except BaseException:
             connection.close()
             raise
         self._back(connection)
+        return rows
+
+    def _fetch(self, connection: Any, text: str, parameters: Sequence[Any]) -> list[Any]:
+        """All rows. From PostgreSQL in binary: contents would travel as hexadecimal digits."""
+        cursor = connection.execute(text, parameters) if self.sqlite else connection.execute(text, parameters, binary=True)
+        rows: list[Any] = cursor.fetchall()
         return rows
 
     def _back(self, connection: Any) -> None:

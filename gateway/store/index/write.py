@@ -1,4 +1,4 @@
-"""Writes the search index inside the writer's transaction, with raw DBAPI cursors (SQLite statements of many rows, PostgreSQL binary COPY).
+"""Writes the search index inside the writer's transaction, with raw DBAPI cursors (SQLite statements of many rows, PostgreSQL COPY or arrays).
 
 New postings go to `index_fresh` in the commit; `IndexWriter.merge_step` moves them to `index_posting` in key order, a few thousand at a
 time, so that no writer waits for a long merge. A reader sees each posting in one of the two: a step is one transaction.
@@ -17,7 +17,7 @@ from gateway.store.index import tables
 from gateway.store.index.folding import normalised, plain
 from gateway.store.index.keys import Entries
 from gateway.store.index.values import LONGEST
-from gateway.store.raw import copy_rows, insert_rows
+from gateway.store.raw import insert_rows, pipelined, put_rows
 
 __all__ = ["BATCHES", "START", "IndexRow", "IndexWriter"]
 
@@ -35,6 +35,7 @@ _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
 _KEY = itemgetter(0)
 _POSTING = "key, t, rid"
+_APPEND = f"INSERT INTO index_fresh (batch, {_POSTING}) SELECT 0, * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])"
 _LAST = (
     f"SELECT {_POSTING} FROM (SELECT {_POSTING} FROM index_fresh WHERE batch = 0 AND (key, t, rid) > (%s, %s, %s) ORDER BY key, t, rid "
     "LIMIT %s) AS step ORDER BY key DESC, t DESC, rid DESC LIMIT 1"
@@ -123,14 +124,16 @@ class _Sqlite:
 class _Postgres:
     def insert(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            copy_rows(cursor, table, columns, rows)
+            put_rows(cursor, table, columns, rows)
 
     def delete(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             cursor.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = %s' for c in columns)}", rows)
 
     def append(self, cursor: Any, postings: Sequence[Posting]) -> None:
-        if postings:
+        if pipelined(cursor) and postings:
+            cursor.execute(_APPEND, [f"{{{','.join(map(str, column))}}}" for column in zip(*postings, strict=True)])
+        elif postings:
             line = _COPY.pack
             with cursor.copy(f"COPY index_fresh (batch, {_POSTING}) FROM STDIN (FORMAT BINARY)") as copy:
                 copy.write(_COPY_HEAD + b"".join([line(4, 8, 0, 8, key, 8, t, 8, rid) for key, t, rid in postings]) + _COPY_END)
