@@ -65,6 +65,8 @@ def _shape(call: Call) -> str:
         return "/".join(path)
     if path[0] == ADDRESS:
         call.id = path[1] if len(path) > 1 else ""
+        if call.id and not ID.fullmatch(call.id):
+            raise _bad_id(call.id)
         return "/".join((ADDRESS, "i", *path[2:])) if call.id else ADDRESS
     call.type = path[0]
     known_type(call.type)

@@ -90,6 +90,13 @@ def test_nul_in_a_query_is_refused(api: Front, method: str, path: str) -> None:
     assert api.call(method, path).status_code == 400
 
 
+@pytest.mark.parametrize("id_", ["%00", "a%00b", "_", "%F0%9F%8C%BF", "x" * 65])
+@pytest.mark.parametrize("path", ["_async/{}", "Basic/{}", "Basic/{}/_history", "Basic/{}/_history/1", "Patient/{}/*", "Basic/{}/$meta"])
+def test_an_id_that_is_none_leads_nowhere(api: Front, path: str, id_: str) -> None:
+    """The store is not asked for it: PostgreSQL would refuse the question."""
+    assert api.get("/fhir/" + path.format(id_)).status_code == 404
+
+
 def test_nul_in_a_form_criteria_or_a_parameter_is_refused(api: Front) -> None:
     assert api.call("POST", "/fhir/Patient/_search", b"name=%00", Content_Type="application/x-www-form-urlencoded").status_code == 400
     assert api.write("POST", "/fhir/Basic", basic(), If_None_Exist="identifier=%00").status_code == 400
