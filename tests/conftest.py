@@ -6,13 +6,14 @@ With pytest-xdist (`make test`, `make check`) the tests of a module stay on one 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 import gateway.site
+from gateway.builtin import MAPPINGS
 from gateway.log import scrub
 from gateway.mapping.catalogue import Catalogue
 from gateway.mapping.files import MapFiles
@@ -58,6 +60,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: (not _shared(item.nodeid), item.path not in slow))
     items.sort(key=_leaves_strangers)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _leaves_strangers(item: pytest.Item) -> bool:
@@ -105,11 +113,15 @@ def logging_put_back() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An empty migrated SQLite database is copied where a test would make the same anew, and a set of maps that checked is not checked
-    again. Other processes that tests start, databases that are already there, and PostgreSQL do without."""
+    """An empty migrated SQLite database is copied where a test would make the same anew; the built-in maps are read once, and a set of maps
+    is packed, unpacked and checked once. Other processes that tests start, databases that are already there, and PostgreSQL do without."""
     empty = tmp_path_factory.mktemp("empty") / "yifang.sqlite3"
     migrate, check = Database.migrate, gateway.site.checked
     sets: dict[str, Catalogue] = {}
+    built_in = MapFiles.from_folders([MAPPINGS])
+    read, pack = MapFiles.from_folders, MapFiles.snapshot
+    packed: dict[str, bytes] = {}
+    files_of: dict[bytes, MapFiles] = {}
 
     def migrated(database: Database) -> None:
         path = Path(database.url.database or "")
@@ -127,7 +139,24 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             sets[files.digest] = check(files, adapters)
         return sets[files.digest]
 
+    def from_folders(folders: Iterable[Path]) -> MapFiles:
+        asked = list(folders)
+        return built_in if asked == [MAPPINGS] else read(asked)
+
+    def snapshot(files: MapFiles) -> bytes:
+        if files.digest not in packed:
+            packed[files.digest] = pack(files)
+        return packed[files.digest]
+
+    def from_snapshot(content: bytes, unpack: Callable[[bytes], MapFiles] = MapFiles.from_snapshot) -> MapFiles:
+        if content not in files_of:
+            files_of[content] = unpack(content)
+        return files_of[content]
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MapFiles, "from_folders", staticmethod(from_folders))
+        patch.setattr(MapFiles, "snapshot", snapshot)
+        patch.setattr(MapFiles, "from_snapshot", staticmethod(from_snapshot))
         patch.setattr(Database, "migrate", migrated)
         patch.setattr(gateway.site, "checked", checked)
         yield

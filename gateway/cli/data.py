@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import track
 
 from gateway.cli.context import DEFAULT, AsJson, ConfigPath, Runner, answering, out, run, show
 from gateway.config import load
@@ -36,6 +35,8 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take files in as messages of a source. Exit 1 when a record was held or refused."""
+    from rich.progress import track  # slow to import, and only this command needs it
+
     for file in files:
         if not file.is_file():
             raise ConfigError(f"{file}: 没有这个文件")

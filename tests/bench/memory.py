@@ -1,6 +1,7 @@
-"""Peak memory of `yifang ingest` on files as big as a county sends: a CSV of 200 MB and an XLSX of more than 60 MB.
+"""Peak memory of `yifang ingest` on files as big as a county sends: a CSV and an XLSX of 200 MB, against files of half their size.
 
-Rows are follow-ups with a long remark that no profile reads, so that the file is large and the run short.
+Rows are follow-ups with a long remark that no profile reads, so that the file is large and the run short. The XLSX keeps its texts as
+Excel does, in one table beside the sheet.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,14 +44,32 @@ organisation = "H39010000011"
 options = {{ folder = "inbox" }}
 """
 REMARK = "备注"
-LIMIT = 512  # MB: the program and its two page caches are 200 of them
+LIMIT = 400  # MB: the program and its page caches are 250 of them
+GROWTH = 32  # MB that twice the file may take more
+COMMAND = ("-m", "gateway")
 
 
 def memory(csv_megabytes: int, xlsx_megabytes: int, build: Path) -> list[Figure]:
-    """Peak resident MB of the command on each file, against the same command on a small file of the same kind."""
+    """Peak resident MB of the command on each file, and how much that is above its peak on a file of half the size."""
     folder = build / "memory"
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "inbox").mkdir(parents=True)
+    folder.mkdir(parents=True)
+    figures = []
+    for kind, megabytes in (("csv", csv_megabytes), ("xlsx", xlsx_megabytes)):
+        half, whole = folder / f"half.{kind}", folder / f"whole.{kind}"
+        write(half, megabytes // 2)
+        rows = write(whole, megabytes)
+        before, after = (peak(folder / file.name.replace(".", "-"), file) for file in (half, whole))
+        name = f"yifang ingest of a {whole.stat().st_size / 1e6:,.0f} MB {kind.upper()}, peak memory"
+        figures.append(Figure(name, "MB", after, target=f"< {LIMIT} MB", met=after < LIMIT, note=f"{rows:,} rows{_unpacked(whole)}"))
+        grown = Figure(f"{name}, above a file of half the size", "MB", after - before, target=f"< {GROWTH} MB", met=after - before < GROWTH)
+        figures.append(grown)
+    shutil.rmtree(folder)
+    return figures
+
+
+def write(file: Path, megabytes: int) -> int:
+    """Writes a CSV or XLSX of about this size; gives the number of its rows."""
     source = SourceConfig(
         name="town",
         adapter="sheet",
@@ -59,19 +79,14 @@ def memory(csv_megabytes: int, xlsx_megabytes: int, build: Path) -> list[Figure]
         options={"folder": "inbox"},
     )
     locators = Catalogue(MapFiles.from_folders([MAPPINGS]), adapters()).bind(source).layouts[0].fields
-    figures = []
-    for kind, megabytes, write in (("CSV", csv_megabytes, _csv), ("XLSX", xlsx_megabytes, _xlsx)):
-        small, large = folder / f"small.{kind.lower()}", folder / f"large.{kind.lower()}"
-        write(small, 1, locators)
-        rows = write(large, megabytes, locators)
-        before, after = (_peak(folder / file.stem / kind, file) for file in (small, large))
-        size = large.stat().st_size / 1e6
-        note = f"{rows:,} rows; a file of 1 MB takes {before:,.0f} MB"
-        figures.append(
-            Figure(f"yifang ingest of a {size:,.0f} MB {kind}, peak memory", "MB", after, target=f"< {LIMIT} MB", met=after < LIMIT, note=note)
-        )
-    shutil.rmtree(folder)
-    return figures
+    return (_csv if file.suffix == ".csv" else _xlsx)(file, megabytes, locators)
+
+
+def _unpacked(file: Path) -> str:
+    if file.suffix != ".xlsx":
+        return ""
+    with zipfile.ZipFile(file) as archive:
+        return f", {sum(entry.file_size for entry in archive.infolist()) / 1e6:,.0f} MB unpacked"
 
 
 def _csv(file: Path, megabytes: int, locators: Mapping[str, str]) -> int:
@@ -88,7 +103,7 @@ def _csv(file: Path, megabytes: int, locators: Mapping[str, str]) -> int:
 def _xlsx(file: Path, megabytes: int, locators: Mapping[str, str]) -> int:
     """Every remark differs and does not pack well, as pictures and long texts do not."""
     drawn = random.Random(1)
-    with xlsxwriter.Workbook(str(file), {"constant_memory": True}) as book:
+    with xlsxwriter.Workbook(str(file)) as book:
         sheet = book.add_worksheet(SHEET)
         written = rows = 0
 
@@ -119,18 +134,18 @@ def _count() -> Iterator[int]:
         n += 1
 
 
-def _peak(folder: Path, file: Path) -> float:
+def peak(folder: Path, file: Path, command: Sequence[str] = COMMAND) -> float:
     """Peak resident MB of `yifang ingest` on one file, in a database of its own."""
     folder.mkdir(parents=True)
     (folder / "yifang.toml").write_text(CONFIGURATION, "utf-8")
-    command = [sys.executable, "-m", "gateway", "ingest", "--config", str(folder / "yifang.toml"), "town", str(file)]
-    peak = 0
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    arguments = [sys.executable, *command, "ingest", "--config", str(folder / "yifang.toml"), "town", str(file)]
+    most = 0
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             with suppress(OSError):
                 found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text("utf-8"))
-                peak = max(peak, int(found[1])) if found else peak
+                most = max(most, int(found[1])) if found else most
             time.sleep(0.05)
     if process.returncode not in (0, 1):
         raise RuntimeError(f"yifang ingest of {file.name} ended with {process.returncode}")
-    return peak / 1024
+    return most / 1024

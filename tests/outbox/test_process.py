@@ -35,6 +35,7 @@ def until(met: Callable[[], Any], seconds: float = 40) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_what_is_owed_goes_up_from_the_process_also_after_it_died(town: Town) -> None:
     town.send("a", "1", observation("north", "A"))
     with capture_logs() as lines, outbox(town) as running:
@@ -52,6 +53,7 @@ def test_what_is_owed_goes_up_from_the_process_also_after_it_died(town: Town) ->
     assert lines[0]["code"] == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_block_and_signals_of_the_terminal_do_not_cut_it_short(town: Town) -> None:
     town.send("a", "1", observation("north", "A"))
     with outbox(town) as running:
@@ -76,6 +78,7 @@ def test_secrets_are_not_in_the_command_line(town: Town) -> None:
         assert "very-secret" not in " ".join(psutil.Process(running.pid).cmdline())
 
 
+@pytest.mark.slow
 def test_one_that_a_killed_gateway_left_behind_ends_before_the_next_begins(town: Town) -> None:
     if town.county.database.dialect != "sqlite":
         pytest.skip("leases serve there")
