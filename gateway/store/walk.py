@@ -25,8 +25,8 @@ def walk(database: Database, type_: str, scope: Scope, progress: Callable[[int, 
     """The JSON of each resource of a type in the order of rid, deleted ones left out. progress: is told how many are read, of how many."""
     with database.engine.connect() as connection:
         r = t.resource
-        rows = connection.execution_options(yield_per=10_000).execute(select(r.c.rid).where(r.c.type == type_))
-        rids = array("q", sorted(array("q", rows.scalars())))
+        query = select(r.c.rid).where(r.c.type == type_).order_by(r.c.rid)
+        rids = array("q", connection.execution_options(yield_per=10_000).scalars(query))
     for start in range(0, len(rids), PORTION):
         with database.engine.connect() as connection:
             found = current(connection, scope, rids[start : start + PORTION])

@@ -58,7 +58,7 @@ class Warehouse:
 
     def seal(self, *outputs: Path) -> None:
         """From now on no statement reaches the network or a file that is not named here."""
-        paths = ", ".join(f"'{str(p).replace(chr(39), chr(39) * 2)}'" for p in outputs)
+        paths = ", ".join(_quoted(str(p)) for p in outputs)
         self._connection.execute(f"SET allowed_paths = [{paths}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
@@ -89,7 +89,7 @@ def opened() -> Iterator[Warehouse]:
     with tempfile.TemporaryDirectory(prefix="yifang-views-", ignore_cleanup_errors=True) as folder:
         connection = duckdb.connect(str(Path(folder) / "views.duckdb"), config=CONFIG)
         try:
-            connection.execute(f"SET temp_directory = '{folder}'")
+            connection.execute(f"SET temp_directory = {_quoted(folder)}")
             yield Warehouse(connection, Path(folder))
         finally:
             connection.close()
