@@ -10,7 +10,7 @@ from gateway.http.registry import Handler
 from gateway.http.router import route
 from gateway.http.shaping import shaped
 
-__all__ = ["failed", "refusal", "settled"]
+__all__ = ["failed", "refusal", "settled", "too_deep"]
 
 
 async def settled(call: Call, handle: Handler | None = None) -> Reply:
@@ -21,6 +21,8 @@ async def settled(call: Call, handle: Handler | None = None) -> Reply:
         return failed(call, fault)
     except Refused as e:
         return failed(call, refusal(e))
+    except RecursionError:
+        return failed(call, too_deep())
 
 
 def failed(call: Call, fault: Problem) -> Reply:
@@ -35,3 +37,9 @@ def refusal(e: Refused) -> Problem:
     if code not in ("too-costly", "not-supported"):
         code = "invalid"
     return Problem(400, code, f.message, f"Refused: {f.code} {f.source}".strip(), f.target)
+
+
+def too_deep() -> Problem:
+    """400: what is walked level by level (a patch, references that are rewritten, a summary) has more levels than the interpreter goes down."""
+    zh = "资源或请求体嵌套过深, 未处理; 请减少 extension 等元素的层数"
+    return Problem(400, "too-long", zh, "The resource or the body is nested too deeply for this; use fewer levels of extensions and the like")

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import Refused
 from gateway.http import problems
-from gateway.http.answering import refusal
+from gateway.http.answering import refusal, too_deep
 from gateway.http.backend import Backend
 from gateway.http.bodies import Oversized, read_body
 from gateway.http.call import Call, Reply
@@ -110,6 +110,8 @@ async def answer(call: Call) -> tuple[Reply, bytes, str]:
         reply = shaped(call, reply)
     except Refused as e:
         raise refusal(e) from None
+    except RecursionError:
+        raise too_deep() from None
     content, media = dressed(call, reply, format_)
     return reply, content, media
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.http.conftest import Front
@@ -102,3 +103,23 @@ def test_nul_in_a_form_criteria_or_a_parameter_is_refused(api: Front) -> None:
     assert api.write("POST", "/fhir/Basic", basic(), If_None_Exist="identifier=%00").status_code == 400
     asked = {"resourceType": "Parameters", "parameter": [{"name": "id", "valueString": "\0"}]}
     assert api.write("POST", "/fhir/Subscription/$status", asked).status_code == 400
+
+
+def nested(levels: int) -> bytes:
+    """A Basic with an extension in an extension in an extension."""
+    opened, closed = b'{"url":"urn:x","extension":[' * levels, b"]}" * levels
+    return b'{"resourceType":"Basic","id":"deep","code":{"text":"x"},"extension":[' + opened + b'{"url":"urn:x","valueString":"x"}' + closed + b"]}"
+
+
+@pytest.mark.parametrize("levels", [150, 400])
+def test_what_is_nested_too_deeply_to_be_changed_is_told_so(front: Front, levels: int) -> None:
+    assert front.call("PUT", "/fhir/Basic/deep", nested(levels), **JSON).status_code in (200, 201)
+    patch = b'[{"op":"add","path":"/language","value":"zh"}]'
+    for content, kind in ((patch, "application/json-patch+json"), (b'{"language":"en"}', "application/merge-patch+json")):
+        answer = front.call("PATCH", "/fhir/Basic/deep", content, Content_Type=kind)
+        assert answer.status_code == (200 if levels == 150 else 400), answer.text
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "PUT", "url": "Basic/deep"}}]}
+        whole = msgspec.json.encode(bundle).replace(b'{"request"', b'{"resource":' + nested(levels - 5) + b',"request"')
+        assert front.call("POST", "/fhir", whole, **JSON).json()["entry"][0]["response"]["status"][:3] in ("200", "400")
+    assert front.get("/fhir/Basic/deep?_summary=true").status_code in (200, 400)
+    assert front.get("/fhir/Basic/deep?_format=xml").status_code in (200, 406)
