@@ -228,6 +228,10 @@ class Writer:
             self._forget()
             log.warning("index_merge_postponed", error=type(e).__name__)
             return False
+        except Exception as e:  # entries that are not merged yet are found all the same: no reason to stop writing
+            self._forget()
+            log.error("index_merge_failed", exc_info=e)
+            return False
         return self._merged != START
 
     def _forget(self) -> None:

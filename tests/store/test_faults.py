@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from gateway.errors import Conflict, TransientError
 from gateway.fhir.json import decode
 from gateway.record import Incoming
 from gateway.store.database import Database, transaction
+from gateway.store.index.write import IndexWriter
 from gateway.store.raw import SPAN, Raw
 from tests.records.county import County, form, fresh_schema, observation
 
@@ -48,6 +50,19 @@ def test_a_full_or_read_only_disk_is_said_to_be_transient_and_passes(tmp_path: P
         away = False
         assert county.send(large).state == "mapped"
         assert county.rows("SELECT count(*) FROM resource WHERE type = 'Observation'") == [(41,)]
+
+
+def test_a_merge_of_the_index_that_fails_stops_no_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(IndexWriter, "merge_step", broken)
+    with County(tmp_path) as county, capture_logs() as lines:
+        county.gateway.writer._merge_at = 0
+        for n in range(3):
+            assert county.send(form(str(n), T1, [observation(str(n), "一")], person=A)).state == "mapped"
+        assert county.gateway.writer.alive
+    assert "index_merge_failed" in [line["event"] for line in lines]
 
 
 def two(tmp_path: Path, url: str | None) -> tuple[County, County]:
