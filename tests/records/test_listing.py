@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +20,6 @@ T1, T2 = "2026-01-01T08:00:00.000000Z", "2026-01-02T08:00:00.000000Z"
 
 HOLD = Finding("odd", "hold", "why")
 WROTE = (("Observation", "a", 1), ("Patient", "b", 2))
-
-
-@pytest.fixture
-def county(tmp_path: Path) -> Iterator[County]:
-    """One running county on SQLite."""
-    with County(tmp_path) as made:
-        yield made
 
 
 def rows(*states: str) -> list[RecordOutcome]:
