@@ -14,7 +14,7 @@ PARALLEL := -n $(JOBS) --dist loadscope
 # Compiled test modules are kept, whatever the environment says: without them collecting alone takes longer than many tests.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test check check-static check-tests bench test-postgres test-hapi lock docs clean
+.PHONY: install demo test check check-static check-tests bench conformance test-postgres test-hapi lock docs clean
 
 install: $(STAMP)
 
@@ -45,6 +45,9 @@ check-tests: install
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
+
+conformance: install
+	$(BIN)/python -m tests.validation.conformance $(ARGS)
 
 test-postgres: install
 	$(BIN)/python -m tests.services postgres -- $(BIN)/python -m pytest $(PARALLEL) $(ARGS)

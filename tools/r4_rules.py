@@ -18,6 +18,8 @@ CORRECTED = {
     "que-7": "operator = 'exists' implies (answer is boolean)",
 }
 """Invariants whose expression misses its own sentence in R4 4.0.1."""
+SIMPLE = ["sqty-1", "e", "comparator.empty()", "The comparator is not used on a SimpleQuantity"]
+"""What SimpleQuantity adds to Quantity, at the elements that ask for it."""
 _KEPT = ("id", "path", "sliceName", "slicing", "min", "max", "contentReference")
 _TYPE = ("code", "profile", "targetProfile")
 _BINDING = ("strength", "valueSet")
@@ -38,6 +40,8 @@ def invariants(definitions: Iterable[Json]) -> Json:
         for number, element in enumerate(definition["snapshot"]["element"]):
             known = _EVERYWHERE | inherited if number == 0 else _EVERYWHERE
             rows = [constraint(c) for c in element.get("constraint", []) if c["key"] not in known and "expression" in c]
+            if any(p.endswith("/SimpleQuantity") for t in element.get("type", []) for p in t.get("profile", [])):
+                rows.append(SIMPLE)
             if rows:
                 found[element["path"]] = rows
     return found

@@ -7,12 +7,14 @@ from typing import Any
 
 from gateway.fhir.shape import Shape, Slot, type_shape
 from gateway.fhir.structure import One, Structure
-from gateway.fhir.structure_values import Faults, coding_fault, narrative
+from gateway.fhir.structure_values import Faults, coding_fault
 from gateway.validation import extensions, invariants, values
 from gateway.validation.definitions import Definitions
+from gateway.validation.narrative import strict
 from gateway.validation.profile.compile import Profiles
 from gateway.validation.references import target_types
 from gateway.validation.rules import of_resource
+from gateway.validation.rules.ids import noted
 
 __all__ = ["Checker"]
 
@@ -55,11 +57,14 @@ class Checker(Structure):
     def primitive_rules(self, slot: Slot) -> Sequence[One]:
         by_type: dict[str, One] = {"string": values.string, "canonical": values.canonical, "uri": values.uri, "url": values.uri}
         found = [by_type[slot.type]] if slot.type in by_type else []
+        if slot.name == "id" and slot.attribute:
+            found.append(noted)
+        if slot.type == "code" and slot.name == "language" and slot.element.path != "Expression.language":
+            found.append(values.language)
         return [*found, *invariants.checks(slot.type, self.definitions.invariants(slot.element.path))]
 
     def extra_rules(self, slot: Slot) -> Sequence[One]:
         return (extensions.in_slot(slot, self.definitions),)
 
     def narrative(self, value: Any) -> Faults:
-        faults = narrative(value)
-        return None if faults is None else [(path, code, message.removesuffix(", 已照原样保留"), "refuse") for path, code, message, _ in faults]
+        return strict(value)

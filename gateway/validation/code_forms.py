@@ -24,7 +24,7 @@ def is_loinc(code: str) -> bool:
     """Whether a code may be LOINC's; parts, answers and groups (LP, LA, LL, LG, MTHU) have no check digit."""
     found = _LOINC.fullmatch(code)
     if found is None:
-        return code[:2].isalpha()
+        return not code or code[:2].isalpha()
     digits = [int(d) for d in reversed(found[1])]
     total = sum(sum(divmod(d * 2, 10)) if place % 2 == 0 else d for place, d in enumerate(digits))
     return (10 - total % 10) % 10 == int(found[2])

@@ -19,6 +19,9 @@ from gateway.validation.code_forms import FORMS
 
 __all__ = ["Constraint", "Definitions", "ProfileDefinition", "from_structure_definition", "shipped"]
 
+_REMEMBERED = 20_000
+"""Codes whose answer is remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -60,6 +63,7 @@ class Definitions:
     def __init__(self, folder: Path, own: Iterable[ProfileDefinition] = ()) -> None:
         self._folder = folder
         self._own = {p.url: p for p in own}
+        self._known: dict[tuple[str, str], bool | None] = {}
         self._value_sets: dict[str, frozenset[tuple[str, str]]] = {}
 
     def extended(self, own: Iterable[ProfileDefinition]) -> Definitions:
@@ -103,6 +107,14 @@ class Definitions:
 
     def code_known(self, system: str, code: str) -> bool | None:
         """Whether a complete code system has the code; False also for what is no code of SNOMED CT or LOINC by its form; None when open."""
+        try:
+            return self._known[system, code]
+        except KeyError:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            return self._known.setdefault((system, code), self._asked(system, code))
+
+    def _asked(self, system: str, code: str) -> bool | None:
         codes = self._systems.get(system)
         if codes is None:
             return False if system in FORMS and not FORMS[system](code) else None

@@ -1,12 +1,11 @@
 """Invariants of elements as checks of JSON objects (https://hl7.org/fhir/R4/conformance-rules.html#constraints).
 
-Those that ask only for presence or compare with a literal become look-ups in the object (`gateway.validation.presence`); the others are
-evaluated as FHIRPath.
+What asks only for presence or compares with a literal becomes look-ups in the object (`gateway.validation.presence`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.fhir.shape import Shape
@@ -14,13 +13,14 @@ from gateway.fhir.structure import One
 from gateway.fhir.structure_values import Faults
 from gateway.validation.definitions import Constraint
 from gateway.validation.fhirpath.compile import compiled, is_true
+from gateway.validation.fhirpath.items import Items
 from gateway.validation.fhirpath.scope import Env
-from gateway.validation.presence import Quick, quick
+from gateway.validation.presence import quick
 
 __all__ = ["NATIVE", "checks", "failed"]
 
-NATIVE = frozenset({"dom-2", "dom-3", "ref-1", "txt-1", "txt-2", "ele-1", "ext-1"})
-"""Invariants that the structure check, or a rule of its own, judges without FHIRPath."""
+NATIVE = frozenset({"dom-2", "dom-3", "ref-1", "txt-1", "txt-2", "ele-1", "ext-1", "bdl-3", "bdl-4", "bdl-7"})
+"""Invariants that the structure check, or a rule of its own, judges without FHIRPath: what every resource or every entry is asked."""
 
 
 def failed(constraint: Constraint) -> Faults:
@@ -36,17 +36,13 @@ def checks(shape: Shape | str, constraints: Iterable[Constraint]) -> list[One]:
 
 def _check(shape: Shape | str, constraint: Constraint) -> One:
     fault = failed(constraint)
-    test: Quick | None = quick(constraint.expression, shape) if type(shape) is Shape else None
-    if test is not None:
-        return _quick_check(test, fault)
+    if isinstance(shape, Shape):
+        test = quick(constraint.expression, shape)
+        return lambda value: None if test(value) else fault
     evaluate = compiled(constraint.expression)
 
     def check(value: Any) -> Faults:
-        focus = [(value, shape)]
+        focus: Items = [(value, shape)]
         return None if is_true(evaluate(focus, Env(focus, focus, focus))) else fault
 
     return check
-
-
-def _quick_check(test: Callable[[dict[str, Any]], bool | None], fault: Faults) -> One:
-    return lambda value: None if test(value) else fault

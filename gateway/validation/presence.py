@@ -1,6 +1,6 @@
 """Invariants without FHIRPath's collections: presence, absence, counts and comparison with literals, as look-ups in one JSON object.
 
-http://hl7.org/fhirpath/N1/#boolean-logic. `quick` gives None for whatever needs more; the general evaluation then takes over, with the same answers.
+http://hl7.org/fhirpath/N1/#boolean-logic. What needs more is evaluated as FHIRPath where it stands, with the same answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.fhir.shape import Shape
-from gateway.validation.fhirpath.items import named_slots
+from gateway.validation.fhirpath.compile import compiled_tree
+from gateway.validation.fhirpath.items import Items, named_slots
+from gateway.validation.fhirpath.operators import truth
+from gateway.validation.fhirpath.scope import Env
 from gateway.validation.fhirpath.syntax import Binary, Call, Expression, Literal, Member, This, parse
 
 __all__ = ["Quick", "quick"]
@@ -19,28 +22,56 @@ Quick = Callable[[dict[str, Any]], bool | None]
 Values = Callable[[dict[str, Any]], list[Any]]
 
 
-def quick(expression: str, shape: Shape) -> Quick | None:
-    """The test of an object of this shape; None when the expression needs more than look-ups."""
-    return _test(parse(expression), shape)
+def quick(expression: str, shape: Shape) -> Quick:
+    """The test of an object of this shape: look-ups as far as they reach, FHIRPath for the parts that need more."""
+    return _whole(parse(expression), shape)
+
+
+def _whole(tree: Expression, shape: Shape) -> Quick:
+    return _test(tree, shape) or _evaluated(tree, shape)
+
+
+def _evaluated(tree: Expression, shape: Shape) -> Quick:
+    evaluate = compiled_tree(tree)
+
+    def test(value: dict[str, Any]) -> bool | None:
+        focus: Items = [(value, shape)]
+        found = evaluate(focus, Env(focus, focus, focus))
+        return truth(found) if len(found) < 2 else None
+
+    return test
 
 
 def _test(tree: Expression, shape: Shape) -> Quick | None:
     match tree:
         case Binary("and" | "or" | "implies" | "xor" as operator, left, right):
-            a, b = _test(left, shape), _test(right, shape)
-            return None if a is None or b is None else _LOGIC[operator](a, b)
+            return _LOGIC[operator](_whole(left, shape), _whole(right, shape))
         case Binary("=" | "!=" as operator, left, Literal(value, type_)) if type_ in ("string", "boolean", "integer"):
             return _compared(left, value, shape, operator == "=")
         case Call(on, "not", ()):
             inner = _test(on, shape)
             return None if inner is None else _not(inner)
         case Call(on, "exists", ()):
-            return _present(on, shape)
+            return _present(on, shape) or _reached(tree, on, shape)
+        case Call(on, "hasValue", ()):
+            return _valued(on, shape)
         case Call(on, "empty", ()):
             found = _present(on, shape)
-            return None if found is None else _not(found)
+            if found is not None:
+                return _not(found)
+            reached = _reached(Call(on, "exists", ()), on, shape)
+            return None if reached is None else _not(reached)
         case _:
             return None
+
+
+def _reached(tree: Expression, on: Expression, shape: Shape) -> Quick | None:
+    """`contained.meta.versionId.exists()`, `coding.where(…).exists()`: looked into only where the first step leads somewhere."""
+    first = on
+    while isinstance(first, Member | Call) and _names(first, shape) is None:
+        first = first.on
+    present = _present(first, shape) if isinstance(first, Member) else None
+    return None if present is None or isinstance(on, This) else _and(present, _evaluated(tree, shape))
 
 
 def _step(tree: Expression, shape: Shape) -> str | None:
@@ -72,6 +103,16 @@ def _present(tree: Expression, shape: Shape) -> Quick | None:
         return lambda value: first in value or second in value
     absent = frozenset(names).isdisjoint
     return lambda value: not absent(value)
+
+
+def _valued(tree: Expression, shape: Shape) -> Quick | None:
+    """`start.hasValue()` of a primitive that occurs once."""
+    name = _step(tree, shape)
+    slots = named_slots(shape, name) if name is not None else ()
+    if len(slots) != 1 or slots[0].kind != "primitive" or slots[0].many:
+        return None
+    own = slots[0].name
+    return lambda value: own in value
 
 
 def _compared(tree: Expression, literal: Any, shape: Shape, wanted: bool) -> Quick | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.fhir.elements import Element
+from gateway.fhir.profiles import SPEC
 from gateway.fhir.structure import One
 from gateway.fhir.structure_values import Faults, fault, reference, shown
 from gateway.validation.scope import resolved
@@ -23,7 +24,9 @@ def target_types(element: Element) -> One:
 
     def strict(value: dict[str, Any]) -> Faults:
         faults = check(value)
-        literal = value.get("reference")
+        literal, stated = value.get("reference"), value.get("type")
+        if targets is not None and type(stated) is str and stated.removeprefix(SPEC) not in targets:
+            return fault("bad-reference", f"这里不该引用 {shown(stated)}; 应是 {'、'.join(sorted(targets))}", ".type")
         inside = resolved(literal) if targets is not None and type(literal) is str else None
         if inside is not None and inside.get("resourceType") not in (targets or ()):
             message = f"这里不该引用 {shown(inside.get('resourceType'))}; 应是 {'、'.join(sorted(targets or ()))}"

@@ -10,7 +10,7 @@ from gateway.fhir.shape import resource_shape
 from gateway.fhir.structure import run
 from gateway.validation.checker import Checker
 from gateway.validation.definitions import Definitions, shipped
-from gateway.validation.scope import ROOT, environment
+from gateway.validation.scope import WHOLE, Whole, environment
 
 __all__ = ["Validator", "is_valid"]
 
@@ -28,12 +28,12 @@ class Validator:
         Severities: `refuse` an error, `drop` a warning, `note` a remark; target is a FHIRPath expression. A profile of `profiles` that is
         not known is an error.
         """
-        before = ROOT.set(resource if type(resource) is dict else None)
+        before = WHOLE.set(Whole(resource))
         try:
             found = run(self._checker, resource)
             return [*found, *self._by_profiles(resource, profiles)] if profiles and is_valid(found) else found
         finally:
-            ROOT.reset(before)
+            WHOLE.reset(before)
 
     def _by_profiles(self, resource: dict[str, Any], profiles: Sequence[str]) -> list[Finding]:
         type_ = resource["resourceType"]

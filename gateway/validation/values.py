@@ -15,7 +15,7 @@ from typing import Any
 from gateway.fhir.structure import One
 from gateway.fhir.structure_values import Faults, fault, shown
 
-__all__ = ["attachment", "canonical", "coding", "concept", "identifier", "quantity", "string", "uri"]
+__all__ = ["attachment", "canonical", "coding", "concept", "identifier", "language", "quantity", "string", "uri"]
 
 Known = Callable[[str, str], bool | None]
 """Whether a code system has a code; None when it is not here."""
@@ -23,7 +23,8 @@ Known = Callable[[str, str], bool | None]
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s+[^<>]*)?/?>")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
+_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*)){3,}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _UCUM = "http://unitsofmeasure.org"
 
 
@@ -31,6 +32,13 @@ def string(value: str) -> Faults:
     """Text that looks like a tag of HTML would be run by a careless reader (https://hl7.org/fhir/R4/security.html#narrative)."""
     if "<" in value and _TAG.search(value):
         return fault("unsafe-text", "文字里有像 HTML 标签的内容, 不安全; 请删去标签, 或写成 &lt;")
+    return None
+
+
+def language(value: str) -> Faults:
+    """A language tag (BCP 47, https://www.rfc-editor.org/rfc/rfc5646)."""
+    if _LANGUAGE.fullmatch(value) is None:
+        return fault("code-not-allowed", f"{shown(value)} 不是语言代码; 例如 zh-CN")
     return None
 
 
@@ -69,8 +77,10 @@ def attachment(value: dict[str, Any]) -> Faults:
 
 def identifier(value: dict[str, Any]) -> Faults:
     """With the system of URIs the value is one (https://hl7.org/fhir/R4/identifier-registry.html)."""
-    own = value.get("value")
-    if value.get("system") == "urn:ietf:rfc:3986" and type(own) is str and _ABSOLUTE.match(own) is None:
+    own, system = value.get("value"), value.get("system")
+    if type(system) is str and _ABSOLUTE.match(system) is None:
+        return fault("bad-system", f"system {shown(system)} 应是绝对网址", ".system")
+    if system == "urn:ietf:rfc:3986" and type(own) is str and _ABSOLUTE.match(own) is None:
         return fault("bad-identifier", "system 是 urn:ietf:rfc:3986 时, value 应是完整的 URI(带 scheme)", ".value")
     return None
 
@@ -84,22 +94,22 @@ def coding(known: Known) -> One:
             return None
         if _ABSOLUTE.match(system) is None:
             return fault("bad-system", f"system {shown(system)} 应是绝对网址", ".system")
-        if type(code) is str and known(system, code) is False:
-            return fault("unknown-code", f"代码系统 {system} 没有代码 {shown(code)}", ".code")
-        return None
+        if type(code) is str:
+            return fault("unknown-code", f"代码系统 {system} 没有代码 {shown(code)}", ".code") if known(system, code) is False else None
+        return [(".code", "missing-element", f"给出了代码系统 {system}, 却没有代码", "drop")] if known(system, "") is False else None
 
     return check
 
 
 def concept(known: Known) -> One:
-    """`coding` for each coding of a CodeableConcept."""
+    """`coding` for each coding of a CodeableConcept, where one without code is an error."""
     check = coding(known)
 
     def check_concept(value: dict[str, Any]) -> Faults:
         faults: Faults = None
         for number, item in enumerate(value.get("coding", ())):
-            for path, code, message, severity in check(item) or ():
-                faults = [*(faults or []), (f".coding[{number}]{path}", code, message, severity)]
+            for path, code, message, _ in check(item) or ():
+                faults = [*(faults or []), (f".coding[{number}]{path}", code, message, "refuse")]
         return faults
 
     return check_concept

@@ -33,6 +33,7 @@ def test_what_is_right_passes(resource: dict[str, Any]) -> None:
         (observation(subject={"reference": "#p"}), "unresolved-fragment", "Observation.subject.reference"),
         (patient(text={"status": "generated", "div": DIV.format("<script>x</script>")}), "bad-narrative", "Patient.text.div"),
         (patient(text={"status": "generated", "div": DIV.format("")}), "bad-narrative", "Patient.text.div"),
+        (patient(text={"status": "generated", "div": DIV.format('<p banana="x">x</p>')}), "bad-narrative", "Patient.text.div"),
         (patient(name=[{"text": "<b>张三</b>"}]), "unsafe-text", "Patient.name[0].text"),
         (patient(identifier=[{"system": "urn:ietf:rfc:3986", "value": "1"}]), "bad-identifier", "Patient.identifier[0].value"),
         (patient(identifier=[{"system": "urn:oid:x", "value": "1"}]), "bad-urn", "Patient.identifier[0].system"),

@@ -15,13 +15,13 @@ from gateway.validation.fhirpath.functions import FUNCTIONS, LAMBDAS
 from gateway.validation.fhirpath.items import Items, is_type, member, resource_item
 from gateway.validation.fhirpath.scope import VARIABLES, Env, Function, PathTypeError
 
-__all__ = ["compiled", "is_true"]
+__all__ = ["compiled", "compiled_tree", "environment", "is_true"]
 
 
 @lru_cache(maxsize=8192)
 def compiled(text: str) -> Function:
     """The function of an expression. Raises PathSyntaxError, or PathTypeError for a function that is not known."""
-    return _compile(syntax.parse(text))
+    return compiled_tree(syntax.parse(text))
 
 
 def is_true(found: Items) -> bool:
@@ -29,8 +29,8 @@ def is_true(found: Items) -> bool:
     return len(found) == 1 and operators.truth(found) is True
 
 
-def _compile(tree: syntax.Expression) -> Function:
-    """One function for one node of the tree."""
+def compiled_tree(tree: syntax.Expression) -> Function:
+    """The function of a part of an expression."""
     match tree:
         case syntax.This():
             return lambda focus, env: focus
@@ -42,13 +42,13 @@ def _compile(tree: syntax.Expression) -> Function:
         case syntax.Member(on, name):
             return _member(on, name)
         case syntax.Index(on, at):
-            return _index(_compile(on), _compile(at))
+            return _index(compiled_tree(on), compiled_tree(at))
         case syntax.Unary(operator, on):
-            return _unary(operator, _compile(on))
+            return _unary(operator, compiled_tree(on))
         case syntax.TypeTest(operator, on, type_):
-            return _type_test(operator, _compile(on), type_)
+            return _type_test(operator, compiled_tree(on), type_)
         case syntax.Binary(operator, left, right):
-            return _binary(operator, _compile(left), _compile(right))
+            return _binary(operator, compiled_tree(left), compiled_tree(right))
         case syntax.Call(on, name, arguments):
             return _call(on, name, arguments)
 
@@ -63,7 +63,7 @@ def _variable(name: str) -> Function:
     if name == "$index":
         return lambda focus, env: [(env.index, "integer")]
     if name == "$total":
-        return lambda focus, env: env.total
+        return lambda focus, env: env.total or []
     if name.startswith("vs-"):
         return lambda focus, env: [(f"http://hl7.org/fhir/ValueSet/{name[3:]}", "string")]
     if name.startswith("ext-"):
@@ -75,7 +75,7 @@ def _member(on: syntax.Expression, name: str) -> Function:
     """A step; a type's name at the beginning stands for the focus itself (`Patient.name`)."""
     step = member(name)
     if type(on) is not syntax.This:
-        inner = _compile(on)
+        inner = compiled_tree(on)
         return lambda focus, env: step(inner(focus, env))
     if name[0].isupper():
         return lambda focus, env: [item for item in focus if is_type(item[1], name)]
@@ -117,8 +117,8 @@ def _binary(operator: str, left: Function, right: Function) -> Function:
 
 def _call(on: syntax.Expression, name: str, arguments: tuple[syntax.Expression, ...]) -> Function:
     """A function; the arguments of a lambda are evaluated for each item, those of others for the focus."""
-    inner = _compile(on)
-    given = [_compile(a) for a in arguments]
+    inner = compiled_tree(on)
+    given = [compiled_tree(a) for a in arguments]
     if name in LAMBDAS:
         apply_each = LAMBDAS[name]
         return lambda focus, env: apply_each(inner(focus, env), given, env)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/fhirpath.html#variables
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.validation.fhirpath.items import Items
@@ -21,20 +21,24 @@ class PathTypeError(ValueError):
     """The expression uses a function or variable that is not known, or gives a function what it cannot take."""
 
 
-@dataclass(frozen=True, slots=True)
+def _elsewhere(text: str) -> dict[str, Any] | None:
+    return None
+
+
+@dataclass(slots=True)
 class Env:
-    """Variables of an evaluation. resolve: what a reference points at, None when it is not at hand."""
+    """Variables of an evaluation; never changed. resolve: what a reference points at, None when it is not at hand."""
 
     resource: Items
     root: Items
     context: Items
     index: int = 0
-    total: Items = field(default_factory=list)
-    resolve: Callable[[str], dict[str, Any] | None] = lambda text: None
+    total: Items | None = None
+    resolve: Callable[[str], dict[str, Any] | None] = _elsewhere
 
     def at(self, index: int, total: Items | None = None) -> Env:
         """The same variables with another `$index` (and `$total`)."""
-        return replace(self, index=index, total=self.total if total is None else total)
+        return Env(self.resource, self.root, self.context, index, self.total if total is None else total, self.resolve)
 
 
 Function = Callable[[Items, Env], Items]

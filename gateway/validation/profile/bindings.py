@@ -40,7 +40,7 @@ class Binding:
 
         A value set of units says nothing of other values of a choice.
         """
-        if self.units and item[1] != type_shape("Quantity"):
+        if self.units and type(item[0]) is dict and item[1] != type_shape("Quantity"):
             return None
         found = list(_codes(plain(item[0])))
         if any(pair in self.members or (pair[0] is None and any(pair[1] == c for _, c in self.members)) for pair in found):

@@ -6,17 +6,17 @@ A value conforms when it conforms to the base profile and to what each element o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gateway.fhir.profiles import SPEC, matches
-from gateway.fhir.shape import Shape, Slot
-from gateway.fhir.structure_values import Fault, Faults, below, fault, shown
+from gateway.fhir.structure_values import Faults, below, fault, shown
 from gateway.validation.definitions import Constraint, Definitions, ProfileDefinition
 from gateway.validation.fhirpath.compile import compiled, is_true
-from gateway.validation.fhirpath.items import Item, is_type, named_slots, plain
+from gateway.validation.fhirpath.items import Item, is_type, plain
 from gateway.validation.fhirpath.scope import Env
 from gateway.validation.invariants import NATIVE, failed
 from gateway.validation.profile.bindings import Binding
+from gateway.validation.profile.known import Known
+from gateway.validation.profile.places import Placed, step
 from gateway.validation.profile.slicing import slices_of
 from gateway.validation.profile.targets import reference_targets
 from gateway.validation.profile.tree import Node, tree
@@ -25,8 +25,6 @@ __all__ = ["Check", "Profiles"]
 
 Check = Callable[[Item, Env], Faults]
 """Judges an item inside the resource of the Env."""
-Placed = tuple[str, Item]
-"""The step that leads to an item, and the item."""
 
 
 class Profiles:
@@ -74,7 +72,7 @@ class Profiles:
     def _compiled(self, definition: ProfileDefinition) -> Check:
         trees = self.lineage(definition)
         base = self.check(definition.base) if definition.base != SPEC + definition.type else None
-        own = _Compiler(self, definition).element(trees[0], trees[1:])
+        own = _Compiler(self, definition).element(trees[0], trees[1:], Known.of_type(definition.type)) or (lambda item, env: None)
         type_ = definition.type
 
         def check(item: Item, env: Env) -> Faults:
@@ -96,23 +94,14 @@ class _Compiler:
         self.definition = definition
         self.extension = definition.type == "Extension"
 
-    def element(self, node: Node, inherited: list[Node]) -> Check:
-        """Check of one item of an element. inherited: the same element in the base profiles."""
-        checks = [c for c in (self._exact(node), self._types(node), self._bound(node), *self._constraints(node)) if c is not None]
-        if targets := reference_targets(node, self.profiles.definitions):
-            checks.append(targets)
+    def element(self, node: Node, inherited: list[Node], known: Known) -> Check | None:
+        """Check of one item of an element; None when nothing is said beyond R4. inherited: the same element in the base profiles."""
+        said = [self._exact(node), self._types(node, known), self._bound(node), *_constraints(node)]
+        said.append(reference_targets(node, self.profiles.definitions))
         for child in node.children.values():
-            checks.append(self._child(child, [found for i in inherited if (found := i.children.get(child.name)) is not None]))
-
-        def check(item: Item, env: Env) -> Faults:
-            faults: Faults = None
-            for one in checks:
-                found = one(item, env)
-                if found is not None:
-                    faults = found if faults is None else faults + found
-            return faults
-
-        return check
+            said.append(self._child(child, [found for i in inherited if (found := i.children.get(child.name)) is not None], known.child(child.name)))
+        checks = [check for check in said if check is not None]
+        return checks[0] if len(checks) == 1 else _one_by_one(checks) if checks else None
 
     def _exact(self, node: Node) -> Check | None:
         exact = node.exact
@@ -120,21 +109,19 @@ class _Compiler:
             return None
         kind, wanted = exact
 
-        def check(item: Item, env: Env) -> Faults:
-            value = plain(item[0])
-            if value == wanted if kind == "fixed" else matches(value, wanted):
-                return None
+        def told() -> Faults:
             return fault("wrong-fixed", f"应是 {shown(wanted)}, 这是档案规定的值")
 
-        return check
+        if kind == "fixed":
+            return lambda item, env: None if plain(item[0]) == wanted else told()
+        return lambda item, env: None if matches(plain(item[0]), wanted) else told()
 
-    def _types(self, node: Node) -> Check | None:
-        """The types of a choice, and the profiles that a value of a type must meet (one of them)."""
-        types = node.types
-        if not types or not node.name:
+    def _types(self, node: Node, known: Known) -> Check | None:
+        """The types of a choice, and the profiles that a value of a type must meet (one of them); None when R4 allows no others."""
+        codes = [_type_name(t["code"]) for t in node.types]
+        profiled = {_type_name(t["code"]): t["profile"] for t in node.types if t.get("profile") and t["code"] != "Extension"}
+        if not codes or (not profiled and known.only(codes)):
             return None
-        codes = [_type_name(t["code"]) for t in types]
-        profiled = {_type_name(t["code"]): t["profile"] for t in types if t.get("profile") and t["code"] != "Extension"}
 
         def check(item: Item, env: Env) -> Faults:
             if not any(is_type(item[1], c) for c in codes):
@@ -154,39 +141,57 @@ class _Compiler:
         binding = Binding.of(bound["strength"], bound["valueSet"], self.profiles.definitions)
         return None if binding is None else binding.check
 
-    def _constraints(self, node: Node) -> list[Check]:
-        found = []
-        for row in node.said.get("constraint", ()):
-            if row["key"] not in NATIVE and "expression" in row:
-                found.append(_invariant(Constraint(row["key"], row["severity"] == "error", row["expression"], row.get("human", ""))))
-        return found
-
-    def _child(self, child: Node, inherited: list[Node]) -> Check:
-        """Check of what stands in an element below: how often, each of it, and its slices."""
-        low, high = child.said.get("min", 0), child.said.get("max", "*")
-        most = None if high == "*" else int(high)
-        each = self.element(child, inherited)
+    def _child(self, child: Node, inherited: list[Node], known: Known) -> Check | None:
+        """Check of what stands in an element below: how often, each of it, and its slices; None when nothing is said beyond R4."""
+        low, most = known.narrowed(child.said)
+        each = self.element(child, inherited, known)
         slices = slices_of(child, inherited, self.profiles)
-        inside = {s.node.slice: self.element(s.node, [n for i in inherited for n in i.slices if n.slice == s.node.slice]) for s in slices.slices}
-        name = child.name
-        extension = self.extension and name == "extension"
+        inside = {
+            s.node.slice: self.element(s.node, [n for i in inherited for n in i.slices if n.slice == s.node.slice], known) for s in slices.slices
+        }
+        if not low and most is None and each is None and not slices.slices:
+            return None
+        placed = Placed(child.name)
+        url, stem = self.definition.url, child.name.removesuffix("[x]")
+        extension = self.extension and child.name == "extension"
+        wanting = any(s.low for s in slices.slices)
 
         def check(item: Item, env: Env) -> Faults:
-            found = _placed(item, name)
-            faults: list[Fault] = []
+            found = placed(item)
+            faults: Faults = None
+            if not found and not low and not wanting:
+                return None
             if len(found) < low:
-                faults += fault("missing-element", f"档案 {self.definition.url} 要求至少 {low} 个", f".{name.removesuffix('[x]')}")
-            if most is not None and len(found) > most:
-                faults += fault(
-                    "wrong-cardinality", f"档案 {self.definition.url} 只允许 {most} 个, 现有 {len(found)} 个", f".{name.removesuffix('[x]')}"
-                )
-            for step, one in found:
-                faults += below(each(one, env) or (), step)
-            if slices.slices:
-                faults += slices.judge(found, env, inside, name, sub_extensions=extension)
-            return faults or None
+                faults = fault("missing-element", f"档案 {url} 要求至少 {low} 个", f".{stem}")
+            elif most is not None and len(found) > most:
+                faults = fault("wrong-cardinality", f"档案 {url} 只允许 {most} 个, 现有 {len(found)} 个", f".{stem}")
+            if each is not None:
+                for place, one in found:
+                    if (wrong := each(one, env)) is not None:
+                        faults = [*(faults or ()), *below(wrong, step(place))]
+            if slices.slices and (wrong := slices.judge(found, env, inside, stem, sub_extensions=extension)):
+                faults = [*(faults or ()), *wrong]
+            return faults
 
         return check
+
+
+def _one_by_one(checks: list[Check]) -> Check:
+    def check(item: Item, env: Env) -> Faults:
+        faults: Faults = None
+        for one in checks:
+            found = one(item, env)
+            if found is not None:
+                faults = found if faults is None else faults + found
+        return faults
+
+    return check
+
+
+def _constraints(node: Node) -> list[Check]:
+    """The invariants that a profile adds at an element."""
+    rows = (r for r in node.said.get("constraint", ()) if r["key"] not in NATIVE and "expression" in r)
+    return [_invariant(Constraint(r["key"], r["severity"] == "error", r["expression"], r.get("human", ""))) for r in rows]
 
 
 def _type_name(code: str) -> str:
@@ -203,45 +208,3 @@ def _invariant(constraint: Constraint) -> Check:
         return None if is_true(evaluate([item], inside)) else fault_
 
     return check
-
-
-def _placed(item: Item, name: str) -> list[Placed]:
-    """The values of an element with the steps that lead to them; `value[x]`, `valueQuantity` and `component` are all names."""
-    value, kind = item
-    if type(kind) is str or type(value) is not dict:
-        return _beside(item, name)
-    stem = name.removesuffix("[x]")
-    slots = named_slots(kind, stem) if name != stem else _slots(kind, name)  # type: ignore[arg-type]  # a Shape, as it is no name
-    found: list[Placed] = []
-    for slot in slots:
-        held = value.get(slot.name)
-        if held is None and slot.kind == "primitive" and f"_{slot.name}" in value:
-            found.append((f".{slot.step}", (None, slot.type)))
-        elif type(held) is list:
-            found += [(f".{slot.step}[{n}]", (v, _kind(kind, slot, v))) for n, v in enumerate(held)]  # type: ignore[arg-type]
-        elif held is not None:
-            found.append((f".{slot.step}", (held, _kind(kind, slot, held))))  # type: ignore[arg-type]
-    return found
-
-
-def _beside(item: Item, name: str) -> list[Placed]:
-    """Below a primitive there is only what a general evaluation finds."""
-    value, _ = item
-    if name != "extension" or not hasattr(value, "extra"):
-        return []
-    return [(f".extension[{n}]", e) for n, e in enumerate(compiled("extension")([item], Env([], [], [])))]
-
-
-def _slots(kind: Shape, name: str) -> tuple[Slot, ...]:
-    slot = kind.slot(name)
-    return named_slots(kind, name) if slot is None else (slot,)
-
-
-def _kind(shape: Shape, slot: Slot, value: Any) -> Shape | str:
-    if slot.kind in ("primitive", "xhtml"):
-        return slot.type
-    if slot.kind == "resource":
-        from gateway.fhir.shape import resource_shape
-
-        return resource_shape(value.get("resourceType")) or slot.type
-    return shape.below(slot)

@@ -13,6 +13,7 @@ from gateway.fhir.structure_values import Fault, Faults, below, fault
 from gateway.validation.fhirpath.compile import compiled
 from gateway.validation.fhirpath.items import Item, Items, is_type, plain
 from gateway.validation.fhirpath.scope import Env
+from gateway.validation.profile.places import Found, step
 from gateway.validation.profile.tree import Node
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Slice", "Slices", "slices_of"]
 
 Belongs = Callable[[Item, Env], bool]
-Inside = Mapping[str, Callable[[Item, Env], Faults]]
+Inside = Mapping[str, Callable[[Item, Env], Faults] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,29 @@ class Slices:
     slices: Sequence[Slice]
     closed: bool
 
-    def judge(self, found: Sequence[tuple[str, Item]], env: Env, inside: Inside, name: str, *, sub_extensions: bool) -> list[Fault]:
+    def _of(self, item: Item, env: Env) -> int:
+        """The number of the slice that an item belongs to; -1 for none."""
+        for number, one in enumerate(self.slices):
+            if one.belongs(item, env):
+                return number
+        return -1
+
+    def judge(self, found: Found, env: Env, inside: Inside, stem: str, *, sub_extensions: bool) -> list[Fault]:
         """What is wrong with the values of the element. sub_extensions: every one must be of a slice, for its URL means nothing elsewhere."""
         faults: list[Fault] = []
         counts = [0] * len(self.slices)
-        for step, item in found:
-            number = next((n for n, s in enumerate(self.slices) if s.belongs(item, env)), None)
-            if number is not None:
+        for place, item in found:
+            number = self._of(item, env)
+            if number >= 0:
                 counts[number] += 1
-                faults += below(inside[self.slices[number].node.slice](item, env) or (), step)
+                judge = inside[self.slices[number].node.slice]
+                if judge is not None and (wrong := judge(item, env)) is not None:
+                    faults += below(wrong, step(place))
             elif self.closed:
-                faults += fault("wrong-slice", "不属于档案规定的任何切片, 而切片是封闭的", step)
+                faults += fault("wrong-slice", "不属于档案规定的任何切片, 而切片是封闭的", step(place))
             elif sub_extensions and ":" not in str(item[0].get("url", ":")):
-                faults += fault("unknown-extension", f"扩展没有下级扩展 {str(item[0]['url'])[:60]}", step)
+                faults += fault("unknown-extension", f"扩展没有下级扩展 {str(item[0]['url'])[:60]}", step(place))
         for one, count in zip(self.slices, counts, strict=True):
-            stem = name.removesuffix("[x]")
             if count < one.low:
                 faults += fault("missing-slice", f"切片 {one.node.slice} 至少要有 {one.low} 个, 现有 {count} 个", f".{stem}")
             if one.high is not None and count > one.high:
@@ -85,6 +94,9 @@ def _default(node: Node) -> list[dict[str, str]]:
 
 
 def _all(tests: Sequence[Belongs]) -> Belongs:
+    if len(tests) == 2:
+        first, second = tests
+        return lambda item, env: first(item, env) and second(item, env)
     return tests[0] if len(tests) == 1 else lambda item, env: all(t(item, env) for t in tests)
 
 
@@ -101,11 +113,33 @@ def _test(one: Node, behind: Sequence[Node], kind: str, path: str, profiles: Pro
     expected = next((e for n in (one, *behind) if (e := _expected(n, path)) is not None), None)
     if expected is None:
         return None
+    steps = path.split(".")
+    if _PLAIN.issuperset(steps):
+        seek = _seeker([s for s in steps if s != "$this"], expected)
+        return lambda item, env: seek(item[0])
+    return lambda item, env: any(expected(plain(value)) for value, _ in reach([item], env))
 
-    def by_value(item: Item, env: Env) -> bool:
-        return any(expected(plain(value)) for value, _ in reach([item], env))
 
-    return by_value
+_PLAIN = frozenset("$this url code system coding type use category identifier".split())
+"""Steps that lead to what JSON calls the same everywhere."""
+
+
+def _seeker(steps: Sequence[str], expected: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether something at plain steps below a value is what is expected."""
+    if not steps:
+        return expected
+    name, inner = steps[0], _seeker(steps[1:], expected)
+
+    def seek(value: Any) -> bool:
+        held = value.get(name) if type(value) is dict else None
+        if type(held) is not list:
+            return held is not None and inner(held)
+        for one in held:  # noqa: SIM110  # a generator costs more than what it asks
+            if inner(one):
+                return True
+        return False
+
+    return seek
 
 
 def _by_presence(reach: Callable[[Items, Env], Items], wanted: bool) -> Belongs:
@@ -175,10 +209,10 @@ def _expected_in_extension(one: Node, path: str) -> Callable[[Any], bool] | None
 def _at(exact: tuple[str, Any], rest: Sequence[str]) -> Callable[[Any], bool] | None:
     """The part of a fixed value or pattern at the remaining steps."""
     kind, wanted = exact
-    for step in rest:
+    for name in rest:
         if isinstance(wanted, list):
             wanted = wanted[0] if wanted else None
-        wanted = wanted.get(step) if isinstance(wanted, dict) else None
+        wanted = wanted.get(name) if isinstance(wanted, dict) else None
     if wanted is None:
         return None
     if isinstance(wanted, list):

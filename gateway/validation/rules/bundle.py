@@ -18,6 +18,8 @@ __all__ = ["rule"]
 _REST = re.compile(r"(?P<base>https?://\S+?)/(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _WITHOUT_URL = frozenset({"transaction", "transaction-response", "batch", "batch-response"})
+_REQUESTS = frozenset({"batch", "transaction", "history"})
+_RESPONSES = frozenset({"batch-response", "transaction-response", "history"})
 _ONCE = ("self", "first", "previous", "prev", "next", "last")
 
 
@@ -30,6 +32,7 @@ def _faults(bundle: dict[str, Any]) -> Iterator[Fault]:
     type_ = bundle.get("type", "")
     yield from _links(bundle.get("link", ()))
     entries = bundle.get("entry", ())
+    yield from _exchange(entries, type_)
     for number, entry in enumerate(entries):
         for path, code, text, severity in _full_url(entry, type_):
             yield f".entry[{number}]{path}", code, text, severity
@@ -41,6 +44,19 @@ def _faults(bundle: dict[str, Any]) -> Iterator[Fault]:
         yield from message(entries)
     if type_ in ("transaction", "batch"):
         yield from without_url(entries)
+
+
+def _exchange(entries: Any, type_: str) -> Iterator[Fault]:
+    """Requests and responses stand where the type has them (bdl-3, bdl-4); a resource stands there once (bdl-7)."""
+    asked, answered = type_ in _REQUESTS, type_ in _RESPONSES
+    if any(("request" in e) is not asked for e in entries):
+        yield from fault("broken-invariant", f"不满足 bdl-3: {type_} 的 entry {'都要有' if asked else '不能有'} request")
+    if any(("response" in e) is not answered for e in entries):
+        yield from fault("broken-invariant", f"不满足 bdl-4: {type_} 的 entry {'都要有' if answered else '不能有'} response")
+    if type_ != "history":
+        seen = [(e["fullUrl"], e.get("resource", {}).get("meta", {}).get("versionId")) for e in entries if "fullUrl" in e]
+        if len(set(seen)) != len(seen):
+            yield from fault("broken-invariant", "不满足 bdl-7: fullUrl 在 Bundle 里重复(只有 versionId 不同时可以)")
 
 
 def _links(links: Any) -> Iterator[Fault]:

@@ -69,8 +69,10 @@ def _implied(resource: dict[str, Any], profiles: Profiles) -> Faults:
     faults: list[Fault] = []
     for code in sorted(wanted - own):
         faults += fault("missing-slice", f"生命体征应同时有 LOINC 代码 {code}, 见档案 {_VITAL_SIGNS[code]}", ".code")
+    declared = resource.get("meta", {}).get("profile", ())
     for code in sorted(own):
-        found = _judged(resource, {SPEC + _VITAL_SIGNS[code]: None}, profiles)
+        url = SPEC + _VITAL_SIGNS[code]
+        found = None if url in declared else _judged(resource, {url: None}, profiles)
         faults += [(path, name, text, "drop" if severity == "refuse" else severity) for path, name, text, severity in found or ()]
     return faults or None
 

@@ -7,15 +7,22 @@ from typing import Any
 from gateway.fhir.structure import One
 from gateway.fhir.structure_values import Fault, Faults, fault, shown
 from gateway.validation.profile.compile import Profiles
+from gateway.validation.scope import WHOLE
 
-__all__ = ["rule"]
+__all__ = ["noted", "rule"]
+
+
+def noted(value: str) -> Faults:
+    """Remembers that an element has an id, so that the others need not be looked for in vain."""
+    WHOLE.get().named = True
+    return None
 
 
 def rule(profiles: Profiles) -> One:
     """Check of a resource's elements; what it contains and the resources of a Bundle are asked for themselves."""
 
     def check(resource: dict[str, Any]) -> Faults:
-        if resource["resourceType"] == "StructureDefinition":  # its elements bear the same ids in snapshot and differential
+        if not WHOLE.get().named or resource["resourceType"] == "StructureDefinition":  # whose snapshot and differential bear the same ids
             return None
         faults: list[Fault] = []
         seen: set[str] = set()
