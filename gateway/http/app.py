@@ -61,6 +61,7 @@ def create_app(site: Site, ready: Callable[[], list[str]], registry: CollectorRe
     app.add_exception_handler(HTTPException, on_http_exception)
     for kind in (OperationalError, InterfaceError, TimeoutError):
         app.add_exception_handler(kind, on_store_away)
+    app.add_exception_handler(Exception, on_bug)
     return Guard(app, Fhir(Backend(site)), site)
 
 
@@ -158,6 +159,11 @@ async def on_store_away(request: Request, fault: Exception) -> Response:
     """The database does not answer. The fault's own text is not told: it quotes the statement and its parameters."""
     logger("http").error("store away", exc_info=fault)
     return problems.answer(request, problems.store_away())
+
+
+async def on_bug(request: Request, _fault: Exception) -> Response:
+    """A bug outside FHIR, in the words that every fault has; Starlette raises it again behind the answer, and the Guard logs it."""
+    return problems.answer(request, problems.internal())
 
 
 def state_of(request: Request) -> State:

@@ -123,3 +123,16 @@ def test_what_is_nested_too_deeply_to_be_changed_is_told_so(front: Front, levels
         assert front.call("POST", "/fhir", whole, **JSON).json()["entry"][0]["response"]["status"][:3] in ("200", "400")
     assert front.get("/fhir/Basic/deep?_summary=true").status_code in (200, 400)
     assert front.get("/fhir/Basic/deep?_format=xml").status_code in (200, 406)
+
+
+@pytest.mark.parametrize("path", ["/ingest/village-posts", "/openapi.json"])
+def test_a_bug_beside_fhir_is_told_as_an_outcome_too(front: Front, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("patient 欧阳松")
+
+    monkeypatch.setattr("gateway.http.app.take", broken)
+    monkeypatch.setattr("gateway.http.app.serve", broken)
+    answer = front.call("POST" if "ingest" in path else "GET", path)
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/fhir+json; charset=utf-8")
+    assert answer.json()["issue"][0]["code"] == "exception" and "欧阳" not in answer.text
+    assert answer.headers["x-request-id"]
