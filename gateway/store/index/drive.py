@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.store.index.match.row import ContainsRange, Driver, PostingRange, Rids, Row, StringRange
-from gateway.store.index.statements import NOTHING, Demand, Needles, demanded, grouped, holding, is_sqlite, keyed, marks, run
+from gateway.store.index.statements import NOTHING, Demand, Needles, by_index, demanded, grouped, holding, is_sqlite, keyed, marks, run
 from gateway.store.index.values import LONGEST
 
 __all__ = ["CHUNK", "fetch", "identified", "load", "marks", "run", "tally", "weight"]
@@ -25,7 +25,7 @@ def _statements(driver: Driver, limit: int, sqlite: bool) -> Iterator[tuple[str,
         if not isinstance(range_, Rids | PostingRange):  # nothing is asked for known rids
             yield _one(range_, limit, sqlite)
     for group in grouped(r for r in driver if isinstance(r, PostingRange)):
-        statement, parameters = keyed(group, sqlite, "p.rid", " LIMIT %s", [limit])
+        statement, parameters = keyed(group, sqlite, "p.rid", f"{by_index(sqlite)} LIMIT %s", [limit])
         yield f"{statement} LIMIT %s", [*parameters, limit]
 
 
@@ -93,7 +93,7 @@ def tally(connection: Connection, ranges: Iterable[PostingRange], demand: Demand
     parameters: list[Any] = []
     for group in groups:
         held, values = demanded(demand, group.keys[0] & 1, sqlite)
-        statement, own = keyed(group, sqlite, "p.rid", held, values)
+        statement, own = keyed(group, sqlite, "p.rid", held + by_index(sqlite), values)
         branches.append(statement)
         parameters += own
     if not branches:
