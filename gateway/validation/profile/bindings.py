@@ -18,22 +18,21 @@ __all__ = ["Binding"]
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Codes that an element may hold. members: (system, code)."""
+    """Codes that an element may hold. members: (system, code). units: whether it holds units only."""
 
     required: bool
     url: str
     members: frozenset[tuple[str, str]]
-
-    @property
-    def units(self) -> bool:
-        """Whether it holds units only."""
-        return {system for system, _ in self.members} == {"http://unitsofmeasure.org"}
+    units: bool
 
     @classmethod
     def of(cls, strength: str, url: str, definitions: Definitions) -> Binding | None:
         """A binding whose value set can be enumerated; None otherwise."""
         members = load().codes(url) or definitions.value_set(url)
-        return None if members is None else cls(strength == "required", url.partition("|")[0], members)
+        if members is None:
+            return None
+        units = {system for system, _ in members} == {"http://unitsofmeasure.org"}
+        return cls(strength == "required", url.partition("|")[0], members, units)
 
     def check(self, item: Item, env: Env) -> Faults:
         """Whether one code at least of an item is of the value set; without any code only a required binding speaks.

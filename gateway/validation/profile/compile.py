@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.fhir.profiles import SPEC, matches
+from gateway.fhir.shape import Shape
 from gateway.fhir.structure_values import Faults, below, fault, shown
 from gateway.validation.definitions import Constraint, Definitions, ProfileDefinition
 from gateway.validation.fhirpath.compile import compiled, is_true
 from gateway.validation.fhirpath.items import Item, is_type, plain
 from gateway.validation.fhirpath.scope import Env
 from gateway.validation.invariants import NATIVE, failed
+from gateway.validation.presence import Quick, quick
 from gateway.validation.profile.bindings import Binding
 from gateway.validation.profile.known import Known
 from gateway.validation.profile.places import Placed, step
@@ -202,8 +204,16 @@ def _type_name(code: str) -> str:
 def _invariant(constraint: Constraint) -> Check:
     evaluate = compiled(constraint.expression)
     fault_ = failed(constraint)
+    own = "%" not in constraint.expression and "resolve" not in constraint.expression
+    tests: dict[Shape, Quick] = {}
 
     def check(item: Item, env: Env) -> Faults:
+        value, kind = item
+        if own and type(kind) is Shape and type(value) is dict:
+            test = tests.get(kind)
+            if test is None:
+                test = tests[kind] = quick(constraint.expression, kind)
+            return None if test(value) else fault_
         inside = Env(env.resource, env.root, [item], resolve=env.resolve)
         return None if is_true(evaluate([item], inside)) else fault_
 
