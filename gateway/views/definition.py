@@ -115,8 +115,8 @@ class _Reader:
         resource = body.get("resource")
         if not isinstance(resource, str) or not self.r4.is_resource(resource):
             self.say("ViewDefinition.resource", "应为一种 R4 资源的类型名, 例如 Patient")
-        versions = body.get("fhirVersion", [])
-        if versions and not any(isinstance(v, str) and v.startswith("4.0") for v in versions):
+        versions = body.get("fhirVersion", ["4.0.1"])
+        if not isinstance(versions, list) or not any(isinstance(v, str) and v.startswith("4.0") for v in versions):
             self.say("ViewDefinition.fhirVersion", "视图不是为 FHIR R4 (4.0.1) 写的")
         constants = self.constants(body)
         wheres = [
@@ -216,10 +216,17 @@ class _Reader:
         if not isinstance(collection, bool):
             self.say(f"{place}.collection", "应为 true 或 false")
         named = str(type_).removeprefix("http://hl7.org/fhir/StructureDefinition/")
-        if named and "." not in named and named.removeprefix("System.") not in self.r4.types and named != "integer64":
+        if named and not self.is_type(named):
             self.say(f"{place}.type", f"R4 没有类型 {named}")
         name = self.name(body, place, place)
         return Column(name, self.text(body, "path", place), named, collection is True, self.sql(body, place), place)
+
+    def is_type(self, name: str) -> bool:
+        """Whether there is such a type: of R4, of FHIRPath (`System.String`), `integer64`, or a backbone element (`Observation.component`)."""
+        system = name.removeprefix("System.")
+        if system != name:
+            return system in ("Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time")
+        return name == "integer64" or name.partition(".")[0] in self.r4.types
 
     def sql(self, body: dict[str, Any], place: str) -> str:
         """The SQL type that the column's tags ask for."""

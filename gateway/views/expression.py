@@ -30,6 +30,9 @@ _MEANT = re.compile(
 _VARIABLES = {"rowIndex": "%rootResource", "rootResource": "%resource"}
 FUNCTIONS.update(OWN)  # the compiler looks functions up by name; no invariant of R4 calls one of these
 
+_UNTYPED = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, RecursionError, re.error)
+"""What FHIRPath meets that is not typed: a function of texts on an object, too many arguments, a pattern that is none."""
+
 
 def spelled(text: str, constants: Mapping[str, str]) -> str:
     """The expression without constants, as FHIRPath's compiler takes it."""
@@ -46,7 +49,7 @@ def expression(text: str, constants: Mapping[str, str], place: str) -> Function:
     """The function of an expression. Raises ViewError that names the element, when it does not compile and when it cannot be evaluated."""
     try:
         function = compiled(spelled(text, constants))
-    except (PathSyntaxError, PathTypeError, KeyError) as e:
+    except (PathSyntaxError, PathTypeError, LookupError, RecursionError) as e:
         raise fault(place, f"`{text}` 不能用作 FHIRPath: {e}") from e
     return _placed(function, text, place)
 
@@ -60,7 +63,7 @@ def _placed(function: Function, text: str, place: str) -> Function:
     def evaluated(focus: Items, env: Env) -> Items:
         try:
             return function(focus, env)
-        except (PathTypeError, TypeError, ArithmeticError) as e:  # TypeError: the number of arguments is known when a function is called
+        except _UNTYPED as e:
             raise fault(place, f"`{text}` 在 {subject(env)} 上不能求值: {e}", "view-evaluation") from e
 
     return evaluated
