@@ -15,7 +15,7 @@ PERSONAL = ("resource", "resource_history", "source_patient", "patient_number", 
 """Tables that hold what is said of residents."""
 WRITERS = {
     "unit", "apply", "composer", "residents", "flush", "writer", "settlement", "tables", "deliveries", "raw", "database",
-    "index/write", "index/tables", "index/drive", "api/mentions", "reindex",
+    "index/write", "index/tables", "index/drive", "index/statements", "api/mentions", "api/followed", "reindex",
 }  # fmt: skip
 """Modules of the store that write, deliver (to a server that holds everything) or serve those that were given a Scope."""
 READS = re.compile(r"(?:\b(?:FROM|JOIN)\s+|\btables\.|\bt\.)(" + "|".join(PERSONAL) + r")\b")

@@ -23,7 +23,7 @@ class Keys:
         self.zone = zone
         self.base = base.rstrip("/")
         self._seed = hashlib.blake2b(digest_size=8, key=secret)
-        self.key: Callable[..., int] = lru_cache(maxsize=1 << 16)(self._key)
+        self.key: Callable[..., int] = lru_cache(maxsize=1 << 14)(self._key)
 
     def _key(self, *parts: str) -> int:
         """Even signed 64-bit hash of the parts; the odd ones belong to resources whose main date is long."""

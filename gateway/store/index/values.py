@@ -87,11 +87,11 @@ def _token(keys: Keys, uses: Sequence[Use]) -> Encode:
                 (posted if drives and slot.whole else both).append(keys.key(slot.name, "both", system, code))
         return tuple(posted), tuple(packed(part) for part in (both, whole) if part)
 
-    @lru_cache(maxsize=4096)
+    @lru_cache(maxsize=1024)
     def forms(system: str, code: str | None) -> Forms:
         return put_together([(slot, system) for slot in slots], code)
 
-    @lru_cache(maxsize=4096)
+    @lru_cache(maxsize=1024)
     def bound(code: str) -> Forms:
         return put_together([(slot, slot.systems.get(code, "")) for slot in slots], code)
 
@@ -195,7 +195,7 @@ def _reference(keys: Keys, uses: Sequence[Use]) -> Encode:
         versioned = {f"{whole}/_history/{target.version}"} if target.version else set()
         return target.type or None, sorted({whole} | versioned if literal else {whole, whole.partition("|")[0]} | versioned)
 
-    @lru_cache(maxsize=16384)
+    @lru_cache(maxsize=1024)
     def forms(text: str | None, named: str | None, system: str, number: str | None) -> Forms:
         there, forms_ = places(text) if text is not None else (None, [])
         hashes, slots, present = chosen(named, there)
@@ -244,7 +244,7 @@ def _date(keys: Keys, uses: Sequence[Use]) -> Encode:
     present, slots, main = _present(uses), [use.slot.dates for use in uses], any(use.main for use in uses)
     type_, zone = uses[0].type, keys.zone
 
-    @lru_cache(maxsize=4096)
+    @lru_cache(maxsize=1024)
     def covered(text: str) -> tuple[int, int] | None:
         return interval(text, zone)
 
@@ -368,7 +368,7 @@ def _uri(keys: Keys, uses: Sequence[Use]) -> Encode:
     present, slots = _present(uses), [use.slot for use in uses]
     own = [keys.key(slot.name, "text") for slot in slots if slot.table]
 
-    @lru_cache(maxsize=4096)
+    @lru_cache(maxsize=1024)
     def forms(value: str) -> Forms:
         posted = tuple(keys.key(slot.name, "uri", value) for slot in slots if slot.posted)
         rest = [keys.key(slot.name, "uri", value) for slot in slots if not slot.posted]
