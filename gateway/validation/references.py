@@ -28,7 +28,7 @@ def target_types(element: Element) -> One:
         if targets is not None and type(stated) is str and stated.removeprefix(SPEC) not in targets:
             return fault("bad-reference", f"这里不该引用 {shown(stated)}; 应是 {'、'.join(sorted(targets))}", ".type")
         inside = resolved(literal) if targets is not None and type(literal) is str else None
-        if inside is not None and inside.get("resourceType") not in (targets or ()):
+        if inside is not None and str(inside.get("resourceType")) not in (targets or ()):
             message = f"这里不该引用 {shown(inside.get('resourceType'))}; 应是 {'、'.join(sorted(targets or ()))}"
             return fault("bad-reference", message, ".reference")
         if faults is None:

@@ -92,3 +92,8 @@ def test_an_extension_that_is_right_passes() -> None:
 def test_a_value_without_shape_is_told_and_not_judged_further() -> None:
     for junk in (None, [], "x", {"resourceType": "Banana"}, {"resourceType": "Patient", "contact": 5, "name": [None], "contained": [5]}):
         assert errors(junk)
+
+
+def test_a_reference_to_something_contained_that_is_no_resource_is_told() -> None:
+    held = {"resourceType": ["Patient"], "id": "p"}
+    assert ("unknown-type", "Observation.contained[0].resourceType") in errors(observation(subject={"reference": "#p"}, contained=[held]))
