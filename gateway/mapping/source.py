@@ -16,6 +16,7 @@ from gateway.fhir.ucum import UnitError, Units
 from gateway.mapping.fields import Dataset, Field, Group
 from gateway.mapping.functions import Env
 from gateway.mapping.keys import key_form
+from gateway.mapping.nul import may_hold, without
 from gateway.mapping.profile import Group as ProfileGroup
 from gateway.mapping.profile import Profile
 from gateway.mapping.runtime import beyond
@@ -42,6 +43,8 @@ class Recorder:
     def record(self, row: Row) -> Record:
         """The record of a row; the row's fields are translated in place."""
         findings = list(row.findings)
+        if may_hold(row.unit):
+            findings += without(row.fields, self.locators)
         for step in self._top:
             step(row.fields, findings)
         key = self._key(row.fields, findings)

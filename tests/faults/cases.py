@@ -171,6 +171,17 @@ CASES: dict[str, Case] = {
         "readingId",
         "sent again with its number; or the locator in the source profile, `map activate`, `messages replay`",
     ),
+    "nul-in-a-key": Case(
+        "a NUL character in a text, here in the key",
+        "207, outcome of each record",
+        "partly",
+        "nul-character",
+        "drop",
+        "文字里有 NUL 字符, 内容已损坏",
+        "请检查来源的导出或字段定义",
+        "readingId",
+        "corrected at the source and sent again; in a field that nothing needs, the rest is written",
+    ),
     "impossible-date": Case(
         "an impossible date (30 February) where the form must have one",
         "207, outcome of each record",

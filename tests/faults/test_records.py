@@ -29,6 +29,7 @@ def spoilt(name: str, who: Resident) -> dict[str, Any]:
     said = {"idCard": who.id_card, "archiveNo": who.archive, "name": who.name, "sex": who.sex, "birthDate": who.born}
     changes: dict[str, dict[str, Any]] = {
         "missing-key": {"readingId": None},
+        "nul-in-a-key": {"readingId": "R\0 1"},
         "impossible-date": {"measuredAt": "2026-02-30T08:00:00+08:00"},
         "unknown-code": {"resident": said | {"sex": "男"}},
         "impossible-value": {"glucose": {"value": "90", "timing": "1"}},
@@ -48,7 +49,7 @@ def outcomes(answer: httpx.Response) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", [*HELD, "nul-in-a-key"])
 def test_a_record_is_held_and_its_neighbours_are_written(town: Town, name: str) -> None:
     bad, good = samples.resident(), samples.resident()
     answer = town.post("village-post", [spoilt(name, bad), samples.reading(good)])
