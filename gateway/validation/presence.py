@@ -48,6 +48,8 @@ def _test(tree: Expression, shape: Shape) -> Quick | None:
             return _LOGIC[operator](_whole(left, shape), _whole(right, shape))
         case Binary("=" | "!=" as operator, left, Literal(value, type_)) if type_ in ("string", "boolean", "integer"):
             return _compared(left, value, shape, operator == "=")
+        case Call(on, "contains" | "startsWith" | "endsWith" as name, (Literal(str() as part, "string"),)):
+            return _texted(on, shape, _TEXTS[name], part)
         case Call(on, "not", ()):
             inner = _test(on, shape)
             return None if inner is None else _not(inner)
@@ -67,11 +69,23 @@ def _test(tree: Expression, shape: Shape) -> Quick | None:
 
 def _reached(tree: Expression, on: Expression, shape: Shape) -> Quick | None:
     """`contained.meta.versionId.exists()`, `coding.where(…).exists()`: looked into only where the first step leads somewhere."""
+    if isinstance(on, Member) and (within := _within(on, shape)) is not None:
+        return within
     first = on
     while isinstance(first, Member | Call) and _names(first, shape) is None:
         first = first.on
     present = _present(first, shape) if isinstance(first, Member) else None
     return None if present is None or isinstance(on, This) else _and(present, _evaluated(tree, shape))
+
+
+def _within(tree: Member, shape: Shape) -> Quick | None:
+    """`text.div.exists()`, where the first step leads to one object."""
+    name = _step(tree.on, shape)
+    slots = named_slots(shape, name) if name is not None else ()
+    if len(slots) != 1 or slots[0].kind != "complex" or slots[0].many:
+        return None
+    own, inner = slots[0].name, _present(Member(This(), tree.name), shape.below(slots[0]))
+    return None if inner is None else lambda value: own in value and inner(value[own])
 
 
 def _step(tree: Expression, shape: Shape) -> str | None:
@@ -113,6 +127,24 @@ def _valued(tree: Expression, shape: Shape) -> Quick | None:
         return None
     own = slots[0].name
     return lambda value: own in value
+
+
+def _texted(tree: Expression, shape: Shape, test: Callable[[str, str], bool], part: str) -> Quick | None:
+    """`fullUrl.contains('x')` of a text that occurs once."""
+    name = _step(tree, shape)
+    slots = named_slots(shape, name) if name is not None else ()
+    if len(slots) != 1 or slots[0].kind != "primitive" or slots[0].many:
+        return None
+    own = slots[0].name
+
+    def look(value: dict[str, Any]) -> bool | None:
+        held = value.get(own)
+        return test(held, part) if type(held) is str else None
+
+    return look
+
+
+_TEXTS: dict[str, Callable[[str, str], bool]] = {"contains": str.__contains__, "startsWith": str.startswith, "endsWith": str.endswith}
 
 
 def _compared(tree: Expression, literal: Any, shape: Shape, wanted: bool) -> Quick | None:

@@ -122,6 +122,9 @@ OBJECTS: list[dict[str, Any]] = [
         "value.exists() xor dataAbsentReason.exists()",
         "(value.exists() and value.empty()).not()",
         "Observation.status.exists()",
+        "dataAbsentReason.text.exists()",
+        "status.startsWith('fin')",
+        "status.contains('gist').not() or value.exists()",
     ],
 )
 def test_a_look_up_answers_as_fhirpath_does(expression: str, value: dict[str, Any]) -> None:
