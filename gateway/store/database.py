@@ -162,9 +162,12 @@ def _pragmas(connection: Any) -> None:
     cursor.close()
 
 
-def _without_jit(connection: Any) -> None:
-    """PostgreSQL compiles what it believes to be dear: seconds for a search of milliseconds."""
+def _planned_anew(connection: Any) -> None:
+    """PostgreSQL compiles what it believes to be dear: seconds for a search of milliseconds. And the plan that it keeps for a statement
+    asked often does not know how few a key leads to. Nor does it know that of new rows: nothing is read whole where an index leads."""
     connection.execute("SET jit = off")
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.execute("SET enable_seqscan = off")
     connection.commit()
 
 
@@ -181,7 +184,7 @@ def _faults(dialect: str) -> tuple[tuple[type[Exception], ...], tuple[type[Excep
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         engine = create_engine(url, pool_pre_ping=True)
-        event.listen(engine, "connect", lambda connection, _record: _without_jit(connection))
+        event.listen(engine, "connect", lambda connection, _record: _planned_anew(connection))
         return engine
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False})
     event.listen(engine, "connect", lambda connection, _record: _pragmas(connection))
