@@ -13,6 +13,7 @@ from gateway.errors import TransientError
 from gateway.http.asynchronous import Tasks
 from gateway.http.gathering import Gathering
 from gateway.http.problems import Problem
+from gateway.http.turns import Turns
 from gateway.site import Site
 from gateway.store.api.mentions import Rids
 from gateway.store.reads import Reads
@@ -36,6 +37,7 @@ class Backend:
         site.database.closing.append(self.reads.close)
         self.gathering = Gathering(self.reads)
         self.searcher = Searcher(site.indexer, site.gateway.context.ids.key)
+        self.turns = Turns()
         self.rids = Rids()
         self.tasks = Tasks(site)
         self.away: tuple[type[Exception], ...] = (*site.database.away, OperationalError, InterfaceError, TimeoutError, TransientError)
@@ -45,6 +47,10 @@ class Backend:
     async def reading(self, read: Callable[[], T]) -> T:
         """A short read: in place on SQLite, where a thread would cost more than the read; in a thread where it waits for a server."""
         return read() if self.reads.sqlite else await asyncio.to_thread(read)
+
+    async def searching(self, search: Callable[[], T]) -> T:
+        """A search, in a thread; on SQLite one at a time, as long as they are short (gateway/http/turns.py)."""
+        return await (self.turns.take(search) if self.reads.sqlite else asyncio.to_thread(search))
 
     async def write(self, work: Work) -> Answer:
         """Hands work to the writer and waits for its commit. Problem 503 when it could not be stored."""

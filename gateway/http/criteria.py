@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
@@ -44,7 +43,7 @@ def find(call: Call, type_: str, criteria: str) -> Sequence[str]:
 
 async def find_now(call: Call, type_: str, criteria: str) -> Sequence[str]:
     """The same, off the event loop."""
-    return await asyncio.to_thread(find, call, type_, criteria)
+    return await call.backend.searching(lambda: find(call, type_, criteria))
 
 
 def fetch(call: Call, type_: str, id_: str) -> Wrote | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlencode
 
@@ -44,7 +43,7 @@ def page_of(call: Call, type_: str, pairs: Sequence[tuple[str, str]], within: Co
 async def answered(call: Call, type_: str, within: Compartment | None = None) -> Reply:
     """200 with a searchset. type_: "" for every type."""
     pairs = [(k, both(call, v)) for k, v in call.query if k != CURSOR]
-    page = await asyncio.to_thread(page_of, call, type_, pairs, within)
+    page = await call.backend.searching(lambda: page_of(call, type_, pairs, within))
     if page.ignored and call.prefers("handling") == "strict":
         where = type_ or "全部类型的检索"
         zh = f"{where} 没有这些检索参数: {'、'.join(page.ignored)}"

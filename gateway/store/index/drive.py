@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.store.index.match.row import ContainsRange, Driver, PostingRange, Rids, Row, StringRange
-from gateway.store.index.statements import NOTHING, Demand, Needles, by_index, demanded, grouped, holding, is_sqlite, keyed, marks, run
+from gateway.store.index.statements import NOTHING, Demand, Needles, by_index, demanded, grouped, holding, is_sqlite, keyed, marks, numbers, run
 from gateway.store.index.values import LONGEST
 
 __all__ = ["CHUNK", "fetch", "identified", "load", "marks", "run", "tally", "weight"]
@@ -45,9 +45,9 @@ def fetch(connection: Connection, driver: Driver, limit: int) -> set[int]:
     while True:
         cut = False
         for statement, parameters in _statements(driver, asked, is_sqlite(connection)):
-            rows = run(connection, statement, parameters)
-            found.update(row[0] for row in rows)
-            cut |= len(rows) == asked
+            rids = numbers(connection, statement, parameters)
+            found.update(rids)
+            cut |= len(rids) == asked
             if len(found) > limit:
                 return found
         if not cut:

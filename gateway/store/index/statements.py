@@ -9,13 +9,29 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from gateway.store.index.match.row import PostingRange
 from gateway.store.index.spans import HIGHEST, LOWEST
 from gateway.store.index.write import BATCHES
 
-__all__ = ["NOTHING", "Demand", "Group", "Needles", "by_index", "demanded", "grouped", "holding", "is_sqlite", "keyed", "marks", "places", "run"]
+__all__ = [
+    "NOTHING",
+    "Demand",
+    "Group",
+    "Needles",
+    "by_index",
+    "demanded",
+    "grouped",
+    "holding",
+    "is_sqlite",
+    "keyed",
+    "marks",
+    "numbers",
+    "places",
+    "run",
+]
 
 Needles = Sequence[Sequence[int]]
 """Rows have, for each of them, at least one of its keys."""
@@ -51,6 +67,15 @@ def run(connection: Connection, statement: str, parameters: Sequence[Any]) -> li
     """Rows of a statement written with `%s`, on either engine."""
     text = statement.replace("%s", "?") if is_sqlite(connection) else statement
     return list(connection.exec_driver_sql(text, tuple(parameters)).fetchall())
+
+
+def numbers(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[int]:
+    """The same of a statement whose rows are one whole number each. SQLite gives them as one text: for every row it would give the interpreter
+    lock away."""
+    if not is_sqlite(connection):
+        return [row[0] for row in run(connection, statement, parameters)]
+    ((text,),) = run(connection, f"SELECT json_group_array(x.rid) FROM ({statement}) AS x", parameters)
+    return msgspec.json.decode(text, type=list[int])
 
 
 def marks(values: Sequence[Any]) -> str:
