@@ -62,6 +62,7 @@ def goes_round(client: httpx.Client, resource: dict[str, Any]) -> None:
         assert client.delete(url).status_code == 204
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GOLDENS[::8], ids=lambda p: p.stem)
 def test_what_the_maps_write_goes_round(client: httpx.Client, path: Path) -> None:
     bundle = json.decode(path.read_bytes())

@@ -27,6 +27,7 @@ def client() -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.mark.slow
 @EACH
 def test_the_gateway_answers_as_expected(base: str, client: httpx.Client, scenario: Scenario) -> None:
     server = fresh(base, client)

@@ -159,6 +159,7 @@ def test_it_needs_no_token_and_says_where_one_is_needed(opened: Opened, told: An
             assert (answer.status_code == 401) == ("401" in o["responses"]) == ("security" not in o), (path, method, answer.status_code)
 
 
+@pytest.mark.slow
 @given(resources())
 @settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
 def test_a_valid_resource_is_valid_by_its_schema(resource: dict[str, Any]) -> None:

@@ -14,16 +14,23 @@ from tests.notify.ward import Ward
 from tests.records.county import fresh_schema
 
 
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[HTTPServer]:
+    """One server for all wards: to stop takes it half a second."""
+    with HTTPServer(threaded=True) as server:
+        yield server
+
+
 @pytest.fixture(params=ENGINES)
-def ward(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ward]:
+def ward(request: pytest.FixtureRequest, tmp_path: Path, receiver: HTTPServer) -> Iterator[Ward]:
     store: dict[str, str] = {"data": str(tmp_path / "data")}
     if request.param == "postgresql":
         fresh_schema(POSTGRES)
         store = {"database": POSTGRES}
-    with HTTPServer(threaded=True) as server:
-        made = Ward(tmp_path, store, server)
-        yield made
-        made.close()
+    receiver.clear()
+    made = Ward(tmp_path, store, receiver)
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)
