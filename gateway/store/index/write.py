@@ -22,7 +22,7 @@ from gateway.store.raw import insert_rows, pipelined, put_rows
 __all__ = ["BATCHES", "START", "IndexRow", "IndexWriter"]
 
 Posting = tuple[int, int, int]
-BATCH_POSTINGS = 1000
+BATCH_POSTINGS = 8000
 """SQLite: small commits share a batch until it holds so many postings."""
 BATCHES = (
     "WITH RECURSIVE b(n) AS (SELECT min(batch) FROM index_fresh UNION ALL "
