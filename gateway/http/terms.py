@@ -17,12 +17,13 @@ from gateway.http.backend import Backend
 from gateway.http.call import Call, Reply
 from gateway.http.parameters import given, named_values
 from gateway.http.problems import Problem
+from gateway.http.stored import current
 from gateway.store.search.terms import StoredTerms
 from gateway.terminology.published import Json, published
 from gateway.terminology.tables import read_terms
 from gateway.validation.definitions import shipped
 
-__all__ = ["Asked", "Concept", "Terminology", "answer", "asked_codes", "concepts"]
+__all__ = ["Asked", "Concept", "Terminology", "answer", "asked_codes", "asked_url", "concepts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,14 @@ def _tables(backend: Backend) -> Mapping[tuple[str, str], Json]:
     if catalogue.version not in backend.terms:
         backend.terms = {catalogue.version: published(read_terms(catalogue.files), backend.site.config.base)}
     return backend.terms[catalogue.version]
+
+
+async def asked_url(call: Call) -> str:
+    """The canonical URL that the operation is asked of: of the instance, else of the parameter `url`; "" when there is none."""
+    if not call.id:
+        return dict(given(call)).get("url", "")
+    _, _, content = await current(call)
+    return str(decode(content).get("url") or f"{call.type}/{call.id}")
 
 
 def asked_codes(call: Call) -> list[Asked]:

@@ -9,13 +9,12 @@ import asyncio
 import uuid
 from typing import Any
 
-from gateway.fhir.json import decode, encode
+from gateway.fhir.json import encode
 from gateway.http.call import Call, Reply
 from gateway.http.parameters import given
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
-from gateway.http.stored import current
-from gateway.http.terms import Terminology
+from gateway.http.terms import Terminology, asked_url
 from gateway.store.index.folding import normalised
 
 MOST = 1000
@@ -27,10 +26,7 @@ async def expand(call: Call) -> Reply:
     """200 with the ValueSet and its expansion: codes in order, those whose code or display holds `filter`, from `offset` on, at most `count`. 404
     when it, or something that it includes, is not known here."""
     asked = dict(given(call))
-    url = asked.get("url", "")
-    if call.id:
-        _, _, content = await current(call)
-        url = str(decode(content).get("url") or f"ValueSet/{call.id}")
+    url = await asked_url(call)
     offset, count = _whole(asked, "offset", 0), min(_whole(asked, "count", MOST), MOST)
     held, codes = await asyncio.to_thread(_codes, call, url)
     wanted = normalised(asked.get("filter", ""))

@@ -8,13 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.fhir.json import decode
 from gateway.http.call import Call, Reply
-from gateway.http.parameters import given
 from gateway.http.problems import Problem
 from gateway.http.registry import operation
-from gateway.http.stored import current
-from gateway.http.terms import Asked, Terminology, answer, asked_codes
+from gateway.http.terms import Asked, Terminology, answer, asked_codes, asked_url
 
 Verdict = tuple[bool, str, str]
 """Whether it is one, why not, and how the code is called."""
@@ -26,11 +23,7 @@ Verdict = tuple[bool, str, str]
 async def validate_code(call: Call) -> Reply:
     """200 with `result`, a `message` when it is false, and `display`. Of several codings one that is valid is enough. 404 when the code system
     or value set is not known here."""
-    url = dict(given(call)).get("url", "")
-    if call.id:
-        _, _, content = await current(call)
-        url = str(decode(content).get("url") or f"{call.type}/{call.id}")
-    told = await asyncio.to_thread(_verdicts, call, url, asked_codes(call))
+    told = await asyncio.to_thread(_verdicts, call, await asked_url(call), asked_codes(call))
     result, message, display = next((verdict for verdict in told if verdict[0]), told[0])
     rows: list[tuple[str, str, Any]] = [("result", "Boolean", result), ("message", "String", message), ("display", "String", display)]
     return answer(rows)

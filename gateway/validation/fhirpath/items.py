@@ -45,17 +45,17 @@ def member(name: str) -> Callable[[Items], Items]:
     def step(items: Items) -> Items:
         found: Items = []
         for value, kind in items:
-            if type(kind) is str:
+            if isinstance(kind, str):
                 if type(value) is Extended:
                     found += _beside(value, name)
                 continue
             if type(value) is not dict:
                 continue
-            known = slots.get(kind)  # type: ignore[arg-type]  # a Shape, as it is no name
+            known = slots.get(kind)
             if known is None:
-                known = slots[kind] = named_slots(kind, name)  # type: ignore[index,arg-type]
+                known = slots[kind] = named_slots(kind, name)
             for slot in known:
-                _take(value, slot, kind, found)  # type: ignore[arg-type]
+                _take(value, slot, kind, found)
         return found
 
     return step
